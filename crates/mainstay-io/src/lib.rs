@@ -1,0 +1,1 @@
+//! The operating system: clock, listen, dial, splice, drain, DNS.

@@ -1,0 +1,577 @@
+//! What the program runs: parameters that are valid by construction. Nothing here goes through serde; the binary
+//! converts what an operator typed (TOML or an nginx.conf) into these types in one place.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything one run of the front is made of. Ids are indices into the vectors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Active checks. Equal checks of one address are one entry, however many pools refer to it.
+    pub checkers: Vec<Checker>,
+    /// Pools of nodes, one entry for each port a pool is used with.
+    pub pools: Vec<Pool>,
+    /// Where clients connect; one entry per address.
+    pub listeners: Vec<Listener>,
+}
+
+/// Index into [`Plan::pools`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolId(pub u32);
+
+/// Index into [`Plan::checkers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckerId(pub u32);
+
+/// Nodes that serve the same thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// As shown to operators: the configured name, with `:PORT` behind it where the pool is used with several.
+    pub name: Arc<str>,
+    /// In the order of the configuration, which is the order of preference for [`Policy::Primary`].
+    pub nodes: Vec<Node>,
+    /// How a node is picked.
+    pub policy: Policy,
+    /// What happens to a request when every node is out.
+    pub all_out: AllOut,
+    /// Longest time for one connection attempt.
+    pub connect_timeout: Duration,
+    /// Idle connections kept per node and worker; 0 opens a new connection for each request.
+    pub keep_idle: u32,
+    /// Longest time an idle connection to a node is kept. Keep it below the node's own (Tessera: 30 s).
+    pub idle_timeout: Duration,
+    /// Requests over one connection to a node before it is closed.
+    pub requests_per_connection: u64,
+    /// Most connections to all nodes together, over all workers.
+    pub max_connections: Option<u32>,
+    /// Where requests wait when every allowed connection is in use.
+    pub queue: Queue,
+    /// Bound on retries, so that they cannot become a storm.
+    pub budget: Budget,
+    /// How long a node that comes back takes to get its full share; zero gives it at once.
+    pub slow_start: Duration,
+    /// How often node names are looked up again.
+    pub resolve_every: Duration,
+    /// When live traffic alone makes a node suspect: a request has waited this long for its first byte.
+    pub doubt_after: Duration,
+}
+
+/// One process or instance that serves a pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// As shown to operators: `host:port`, or `unix:/path`.
+    pub name: Arc<str>,
+    /// Where it listens.
+    pub address: Address,
+    /// Share of traffic relative to the other nodes; at least 1.
+    pub weight: u32,
+    /// When it is used.
+    pub role: Role,
+    /// Most connections to this node, over all workers.
+    pub max_connections: Option<u32>,
+    /// Passive removal after failures of live traffic; `None` switches it off.
+    pub eject: Option<Eject>,
+    /// Checks that must all pass for the node to be in. Empty: the node is checked only while traffic doubts it
+    /// ([`Pool::doubt_after`]), with a probe any living node of the pool's protocol answers.
+    pub checks: Vec<CheckerId>,
+}
+
+/// Where something listens, before names are resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A fixed address.
+    Ip(SocketAddr),
+    /// A name that is looked up again and again.
+    Name {
+        /// Host name as the resolver takes it.
+        host: Arc<str>,
+        /// TCP port.
+        port: u16,
+    },
+    /// A stream socket in the file system.
+    Unix(PathBuf),
+}
+
+/// When a node is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Always.
+    Active,
+    /// Only while no active node is in.
+    Backup,
+    /// Never, until the configuration changes.
+    Off,
+}
+
+/// How a pool picks among the nodes that are in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Policy {
+    /// In turn, by weight, smoothly mixed.
+    Spread,
+    /// The one with the fewest requests in flight relative to its weight.
+    Least,
+    /// The first in order; the rest are backups.
+    Primary {
+        /// Whether and when traffic goes back to a better node that has returned.
+        failback: Failback,
+    },
+    /// The same node for the same key, moving as few keys as can be when nodes come and go.
+    Hash(HashKey),
+}
+
+/// Rule for going back to a better node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failback {
+    /// Once it has been in for this long; zero is at once.
+    After(Duration),
+    /// Only when the current one goes out.
+    Never,
+}
+
+/// What a hash policy looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashKey {
+    /// The client's address without its port.
+    Client,
+    /// The request target as it came.
+    Target,
+    /// The value of a request field; requests without it are spread.
+    Field(Arc<str>),
+}
+
+/// What a request gets when every node is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllOut {
+    /// 503 (TCP: the connection is reset).
+    Refuse,
+    /// The nodes are tried all the same.
+    TryAll,
+}
+
+/// Requests waiting for a free connection of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Most requests waiting per worker; 0 means none ever waits.
+    pub length: u32,
+    /// Longest wait, after which the answer is 503.
+    pub wait: Duration,
+}
+
+/// A pool's allowance of retries, per worker.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    /// Retries allowed per request seen, e.g. 0.2.
+    pub ratio: f64,
+    /// Retries allowed per second whatever the traffic.
+    pub per_second: u32,
+}
+
+/// Passive removal: `failures` consecutive failures within `within` put a node out for `out_for`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eject {
+    /// Consecutive failures that eject; at least 1.
+    pub failures: u32,
+    /// Window in which they must fall.
+    pub within: Duration,
+    /// How long the node stays out before one request may try it again.
+    pub out_for: Duration,
+}
+
+/// One active check of one address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checker {
+    /// As shown to operators.
+    pub name: Arc<str>,
+    /// What is connected to: the node's host with the check's port.
+    pub address: Address,
+    /// What is asked and what answer is good.
+    pub probe: Probe,
+    /// Time from one check to the next while the verdict is clear.
+    pub every: Duration,
+    /// The same while the verdict is in doubt; at most `every`.
+    pub every_in_doubt: Duration,
+    /// Longest time one check may take.
+    pub timeout: Duration,
+    /// Consecutive good checks that bring a node in.
+    pub rise: u32,
+    /// Consecutive bad checks that put a node out.
+    pub fall: u32,
+}
+
+/// What a check asks.
+#[derive(Clone, Debug)]
+pub enum Probe {
+    /// A request whose answer is judged.
+    Http(HttpProbe),
+    /// A connection, and optionally bytes sent and bytes expected.
+    Tcp {
+        /// Sent once connected.
+        send: Vec<u8>,
+        /// What the answer must contain; `None`: connecting is enough.
+        expect: Option<Pattern>,
+    },
+}
+
+/// An HTTP check.
+#[derive(Clone, Debug)]
+pub struct HttpProbe {
+    /// `GET`, `HEAD`, ...
+    pub method: Arc<str>,
+    /// Target in origin form.
+    pub target: Arc<str>,
+    /// Value of the Host field; `None`: the node's own name and port.
+    pub host: Option<Arc<str>>,
+    /// Good status codes, as inclusive ranges.
+    pub statuses: Vec<(u16, u16)>,
+    /// Fields the answer must have: name and pattern.
+    pub fields: Vec<(Arc<str>, Pattern)>,
+    /// What the body must contain.
+    pub body: Option<Pattern>,
+}
+
+/// Text to look for.
+#[derive(Clone, Debug)]
+pub enum Pattern {
+    /// These bytes, anywhere.
+    Text(Vec<u8>),
+    /// A match of this expression, anywhere.
+    Regex(regex::bytes::Regex),
+    /// Neither these bytes nor a match may be there.
+    Not(Box<Pattern>),
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::Regex(a), Self::Regex(b)) => a.as_str() == b.as_str(),
+            (Self::Not(a), Self::Not(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl PartialEq for HttpProbe {
+    fn eq(&self, other: &Self) -> bool {
+        self.method == other.method
+            && self.target == other.target
+            && self.host == other.host
+            && self.statuses == other.statuses
+            && self.fields == other.fields
+            && self.body == other.body
+    }
+}
+
+impl PartialEq for Probe {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Http(a), Self::Http(b)) => a == b,
+            (Self::Tcp { send: a, expect: x }, Self::Tcp { send: b, expect: y }) => a == b && x == y,
+            _ => false,
+        }
+    }
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// As shown to operators.
+    pub name: Arc<str>,
+    /// The address.
+    pub at: At,
+    /// Connections the kernel may keep waiting to be accepted.
+    pub backlog: u32,
+    /// Most client connections at a time, over all workers; further ones wait in the backlog.
+    pub max_connections: u32,
+    /// What is spoken there.
+    pub service: Service,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum At {
+    /// TCP over IPv4 or IPv6.
+    Tcp(SocketAddr),
+    /// A stream socket in the file system.
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// Permission bits of the file, e.g. 0o660.
+        mode: Option<u32>,
+        /// Owner of the file, as user and group ids.
+        owner: Option<(Option<u32>, Option<u32>)>,
+    },
+}
+
+/// What a listener speaks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Service {
+    /// HTTP/1.0 and 1.1.
+    Http(Box<Http>),
+    /// Bytes.
+    Tcp(Tcp),
+}
+
+/// A TCP listener's work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    /// Where connections go.
+    pub pool: PoolId,
+    /// A session without a byte in either direction for this long is ended.
+    pub idle_timeout: Duration,
+    /// Nodes tried for one connection; 0: as many as the pool has.
+    pub tries: u32,
+    /// No further node is tried after this time; zero: no bound of its own.
+    pub tries_within: Duration,
+}
+
+/// An HTTP listener's work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// Virtual servers; the first is used when no name fits.
+    pub sites: Vec<Site>,
+    /// What a client may send and how long it may take.
+    pub limits: ClientLimits,
+    /// Whether requests go to the access log.
+    pub access_log: bool,
+}
+
+/// Bounds on what a client may send and how long it may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Longest request line, in bytes; beyond: 414.
+    pub request_line: usize,
+    /// Longest head with its request line, in bytes; beyond: 431.
+    pub head: usize,
+    /// Most fields in a head; beyond: 431.
+    pub fields: usize,
+    /// Longest time from the first byte of a head to its end; beyond: 408.
+    pub head_timeout: Duration,
+    /// Longest time between two reads of a body; beyond: 408.
+    pub body_timeout: Duration,
+    /// Longest time between two writes to a client that does not read; then it is closed.
+    pub send_timeout: Duration,
+    /// How long a connection may be idle between requests; zero: closed after each answer.
+    pub idle_timeout: Duration,
+    /// Requests over one connection before it is closed.
+    pub requests: u64,
+}
+
+/// One virtual server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Site {
+    /// Host names it answers to, in lower case; see [`HostName`].
+    pub names: Vec<HostName>,
+    /// Tried as nginx does: an exact path first, else the longest prefix.
+    pub routes: Vec<Route>,
+}
+
+/// A host name of a [`Site`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostName {
+    /// This name.
+    Exact(Arc<str>),
+    /// Any name that ends in this, which starts with a dot.
+    Suffix(Arc<str>),
+    /// Any name that starts with this, which ends in a dot.
+    Prefix(Arc<str>),
+}
+
+/// What is done with the requests for some paths.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Which paths, compared byte for byte with the path as it came (no decoding, no merging).
+    pub path: PathMatch,
+    /// Only reached from inside (an error page, a mirror); clients get 404.
+    pub internal: bool,
+    /// What is done.
+    pub action: Action,
+    /// Largest request body; `None`: no bound. Beyond: 413.
+    pub body_max: Option<u64>,
+    /// Fields added to the answer.
+    pub add_fields: Vec<AddField>,
+    /// Answers to use instead of Mainstay's own (and of the node's, where `intercept` says so).
+    pub error_pages: Vec<ErrorPage>,
+    /// Whether `error_pages` replace the node's answers too.
+    pub intercept: bool,
+}
+
+/// Which paths a route takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathMatch {
+    /// Exactly this path.
+    Exact(Vec<u8>),
+    /// Every path that starts with this.
+    Prefix(Vec<u8>),
+}
+
+/// A field added to answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddField {
+    /// Field name.
+    pub name: Arc<str>,
+    /// Field value.
+    pub value: Template,
+    /// Also to answers other than 200, 201, 204, 206, 301, 302, 303, 304, 307 and 308.
+    pub always: bool,
+}
+
+/// Another answer for some statuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// Statuses it replaces.
+    pub statuses: Vec<u16>,
+    /// Status the client sees; `None`: the one it replaces.
+    pub status: Option<u16>,
+    /// A path of the same site that is asked instead, or an absolute URL the client is sent to.
+    pub to: Arc<str>,
+}
+
+/// What is done with a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// It goes to a node.
+    Forward(Box<Forward>),
+    /// It is answered here.
+    Reply(Reply),
+}
+
+/// A fixed answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Status code; 444 closes the connection without an answer.
+    pub status: u16,
+    /// Content type of the body.
+    pub content_type: Arc<str>,
+    /// Body text, or for 301, 302, 303, 307 and 308 the place to go to.
+    pub body: Template,
+}
+
+/// How a request is carried to a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forward {
+    /// Where to.
+    pub pool: PoolId,
+    /// Replaces the matched prefix of the target; the rest goes on as it came.
+    pub prefix: Option<Arc<str>>,
+    /// What the node sees as Host.
+    pub host: HostRule,
+    /// Whether `X-Forwarded-For`, `-Proto` and `-Host` are added.
+    pub forwarded: Forwarded,
+    /// Request fields set (or, with an empty template, removed) on the way.
+    pub set_fields: Vec<(Arc<str>, Template)>,
+    /// When a second node may be tried.
+    pub retry: Retry,
+    /// Longest time between two writes to the node.
+    pub send_timeout: Duration,
+    /// Longest time to the first byte of the answer, and between two reads of it.
+    pub read_timeout: Duration,
+    /// Whether an `Upgrade` is passed on and the connection becomes a tunnel.
+    pub upgrade: bool,
+    /// Copies of the request.
+    pub mirrors: Vec<Mirror>,
+}
+
+/// What the node sees as Host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostRule {
+    /// The client's.
+    Keep,
+    /// This.
+    Set(Template),
+    /// The node's own name and port.
+    Node,
+}
+
+/// What is told to the node about the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// Fields pass as the client sent them.
+    Pass,
+    /// The client's address is appended to what came.
+    Append,
+    /// What came is dropped and only Mainstay's own word is sent.
+    Replace,
+}
+
+/// Text with values filled in per request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Template(pub Vec<Part>);
+
+/// A piece of a [`Template`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// As it stands.
+    Text(Arc<str>),
+    /// The request's Host without its port, in lower case; the site's first name where there is none.
+    Host,
+    /// The value of a request field; empty when it is absent.
+    Field(Arc<str>),
+    /// The client's address.
+    ClientAddress,
+    /// The client's port.
+    ClientPort,
+    /// `X-Forwarded-For` as it came with the client's address appended.
+    ForwardedFor,
+    /// `http`.
+    Scheme,
+    /// The method.
+    Method,
+    /// The request target as it came.
+    Target,
+    /// The path as it came, without the query.
+    Path,
+    /// The query, without its question mark.
+    Query,
+    /// The name of the pool, as `proxy_pass` would give it.
+    PoolName,
+    /// The address Mainstay listens on.
+    ServerAddress,
+    /// The port Mainstay listens on.
+    ServerPort,
+    /// The status of the answer.
+    Status,
+}
+
+/// When and how often a request may be tried again on another node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// Most tries of one request, the first included; 0: as many as the pool has nodes.
+    pub tries: u32,
+    /// No try starts after this time; zero: no bound of its own.
+    pub within: Duration,
+    /// Largest request body kept for repeating, in bytes.
+    pub buffer: usize,
+    /// After a connection that failed or broke. A connection that could not be made is always tried elsewhere
+    /// while `tries` allows, because nothing was sent.
+    pub on_error: bool,
+    /// After no answer in time.
+    pub on_timeout: bool,
+    /// After an answer that breaks the protocol.
+    pub on_invalid: bool,
+    /// After these statuses.
+    pub statuses: Vec<u16>,
+    /// Also for methods that are not safe to repeat, once sent. A payment may be done twice: the operator says so.
+    pub non_idempotent: bool,
+}
+
+/// A copy of requests, whose fate never touches the request itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mirror {
+    /// Where to.
+    pub pool: PoolId,
+    /// The copy's path; `None`: the request's own target. The query is kept.
+    pub path: Option<Arc<str>>,
+    /// What the mirror's node sees as Host.
+    pub host: HostRule,
+    /// Request fields set on the copy.
+    pub set_fields: Vec<(Arc<str>, Template)>,
+    /// Largest body copied; requests with a larger one are not mirrored.
+    pub body_max: usize,
+    /// Most copies under way per worker; further ones are dropped and counted.
+    pub at_once: u32,
+    /// Longest time for one copy.
+    pub timeout: Duration,
+}

@@ -1,0 +1,100 @@
+//! What workers are told (a [`Snapshot`], over a watch channel) and what they tell (a [`Report`], over a bounded one).
+//!
+//! Health, ejection and name look-ups are decided outside the workers; a worker only ever sees the latest snapshot,
+//! which is immutable, so the request path shares nothing that changes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mainstay_core::Moment;
+
+use crate::params::{Plan, PoolId};
+
+/// The plan and how its nodes are just now.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What is run. A new plan (reload) is a new allocation; compare with [`Arc::ptr_eq`].
+    pub plan: Arc<Plan>,
+    /// How its nodes are; same indices as [`Plan::pools`] and [`crate::params::Pool::nodes`].
+    pub pools: Vec<Vec<NodeView>>,
+    /// Grows with each plan, so that a [`Report`] about an older one can be told apart.
+    pub plan_number: u64,
+}
+
+/// How one node is just now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeView {
+    /// Whether it gets new work.
+    pub standing: Standing,
+    /// Since when it stands so; with [`Standing::In`], slow start counts from here.
+    pub since: Moment,
+    /// Whether a good answer is news: the worker then reports [`Event::Answered`].
+    pub suspect: bool,
+    /// Where to connect, best first. Empty while a name has never been resolved.
+    pub endpoints: Arc<[Endpoint]>,
+}
+
+/// Whether a node gets new work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It does.
+    In,
+    /// One request may try it, to see whether it is well again (after an ejection).
+    Trial,
+    /// It does not, and requests waiting on it are ended.
+    Out(OutReason),
+    /// It gets none, but what it has may finish (an operator drains it).
+    Draining,
+}
+
+/// Why a node is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutReason {
+    /// A check failed.
+    Check,
+    /// Live traffic failed on it.
+    Ejected,
+    /// Its name was never resolved.
+    Unresolved,
+    /// The configuration says so.
+    Off,
+}
+
+/// Where to connect, resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A stream socket in the file system.
+    Unix(PathBuf),
+}
+
+/// News about a node from live traffic. Sent with `try_send`: a report that finds the channel full is dropped and
+/// counted, since the next request brings the same news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// [`Snapshot::plan_number`] the ids belong to.
+    pub plan_number: u64,
+    /// The pool.
+    pub pool: PoolId,
+    /// Index of the node in its pool.
+    pub node: u32,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What live traffic saw of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It could not be connected to, broke a connection before an answer, or answered nonsense.
+    Failed,
+    /// It gave no answer in time.
+    TimedOut,
+    /// A request has waited for [`crate::params::Pool::doubt_after`]. Not a failure: a reason to check now.
+    Slow,
+    /// The same on a TCP session whose first bytes are no HTTP, so that only a connection can be probed.
+    SlowOpaque,
+    /// It answered while it was suspect or on trial.
+    Answered,
+}

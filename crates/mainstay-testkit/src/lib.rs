@@ -1,0 +1,1 @@
+//! Model nodes, load and fixtures for the tests; never a dependency of the product.

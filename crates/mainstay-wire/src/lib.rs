@@ -1,0 +1,1 @@
+//! Bytes of protocols, both ways, without I/O.

@@ -1,0 +1,5 @@
+//! Mainstay keeps permissioned-ledger nodes available.
+
+mod config;
+
+fn main() {}
