@@ -42,7 +42,7 @@ pub enum Standing {
     In,
     /// One request may try it, to see whether it is well again (after an ejection).
     Trial,
-    /// It does not, and requests waiting on it are ended.
+    /// It does not. What waits on it ends at once, unless the reason says that it may finish.
     Out(OutReason),
     /// It gets none, but what it has may finish (an operator drains it).
     Draining,
@@ -51,9 +51,12 @@ pub enum Standing {
 /// Why a node is out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutReason {
-    /// A check failed.
+    /// Checks got no answer: it is dead, frozen or cut off, so nothing that waits on it is worth waiting for.
     Check,
-    /// Live traffic failed on it.
+    /// Checks were answered, but not as they should be (a 503 from a node that drains): it gets no new work, what it
+    /// has may finish.
+    Unwell,
+    /// Live traffic failed on it. What it has may finish.
     Ejected,
     /// Its name was never resolved.
     Unresolved,

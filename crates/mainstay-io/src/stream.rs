@@ -1,0 +1,118 @@
+//! A byte stream over TCP or a unix socket, read into lent buffers.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use rustix::net::RecvFlags;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected stream socket.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a unix socket.
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Connects to a TCP address, without delaying small writes.
+    ///
+    /// # Errors
+    /// The operating system's, e.g. connection refused.
+    pub async fn connect_tcp(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(stream))
+    }
+
+    /// Connects to a unix socket.
+    ///
+    /// # Errors
+    /// The operating system's, e.g. no such file.
+    pub async fn connect_unix(to: &Path) -> io::Result<Self> {
+        Ok(Self::Unix(UnixStream::connect(to).await?))
+    }
+
+    /// Reads into `buf`; 0 is the end. A read that leaves room in `buf` counts as having emptied the socket, so the
+    /// next read waits for the operating system's word instead of asking in vain.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut read = ReadBuf::new(buf);
+        let polled = match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut read),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut read),
+        };
+        polled.map_ok(|()| read.filled().len())
+    }
+
+    /// Writes what fits of `parts`, in order.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match (self, parts) {
+            (Self::Tcp(stream), [one]) => Pin::new(stream).poll_write(cx, one),
+            (Self::Unix(stream), [one]) => Pin::new(stream).poll_write(cx, one),
+            (Self::Tcp(stream), _) => Pin::new(stream).poll_write_vectored(cx, parts),
+            (Self::Unix(stream), _) => Pin::new(stream).poll_write_vectored(cx, parts),
+        }
+    }
+
+    /// Ready when there is something to read: bytes, the end, or an error.
+    ///
+    /// # Errors
+    /// If the runtime is gone.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
+    /// Whether nothing has come on a connection on which nothing should: neither bytes nor its end. Costs no system
+    /// call; knows what the event loop has seen so far.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.poll_readable(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    /// The same, asked of the operating system at this very moment.
+    #[must_use]
+    pub fn is_quiet_now(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        matches!(rustix::net::recv(self.as_fd(), &mut [0_u8; 1], flags), Err(rustix::io::Errno::AGAIN))
+    }
+
+    /// Says that nothing more will be written.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        SockRef::from(self).shutdown(std::net::Shutdown::Write)
+    }
+
+    /// Makes the close that follows a reset, so that the peer learns at once that this was no orderly end.
+    pub fn reset_on_close(&self) {
+        // Fails only for a socket that is gone already, which is what was wanted.
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
