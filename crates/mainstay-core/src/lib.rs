@@ -3,8 +3,16 @@
 //! *Decides* from facts it is handed. *Never* reads a clock, opens a socket, spawns a task, takes a lock or
 //! writes a log: `now` is an argument, answers are data. That is what lets the tests run years in a second.
 //!
-//! Read first: [`Moment`].
+//! Read first: [`Health`], [`balance`], [`retry::decide`].
 
+pub mod balance;
+mod budget;
+mod ejection;
+mod health;
 mod moment;
+pub mod retry;
 
+pub use budget::{Budget, Granted};
+pub use ejection::{EjectRule, Ejected, Ejection, Others};
+pub use health::{CheckResult, Health, HealthRule, Transition, Verdict};
 pub use moment::Moment;
