@@ -1,0 +1,222 @@
+//! Listening sockets: TCP, one per worker on the same port, and unix, one shared by all.
+
+mod error;
+mod unix;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+pub use self::error::ListenError;
+use self::error::Problem;
+use self::unix::SocketFile;
+use crate::stream::Stream;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// TCP over IPv4 or IPv6. An IPv6 address takes IPv6 clients only. Port 0: any that is free.
+    Tcp(SocketAddr),
+    /// A stream socket in the file system.
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// Permission bits of the file; `None`: what the process's umask leaves of 0777.
+        mode: Option<u32>,
+        /// User and group that own the file; `None`: the process's own.
+        owner: (Option<u32>, Option<u32>),
+    },
+}
+
+/// What is listened on, after the fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// TCP, with the port that was chosen where 0 was asked for.
+    Tcp(SocketAddr),
+    /// A stream socket in the file system.
+    Unix(PathBuf),
+}
+
+/// Sockets that listen, one for each worker. They take connections from now on, which wait in the backlog until a
+/// worker accepts them. An address is given up when all of its sockets and [`Listener`]s are dropped; a unix socket's
+/// file is then removed, if it is still the one made here.
+#[derive(Debug)]
+pub struct Bound {
+    /// What is listened on.
+    pub local: Local,
+    /// As many as were asked for.
+    pub sockets: Vec<WorkerSocket>,
+}
+
+/// One worker's share of a [`Bound`]: can be sent to its thread.
+#[derive(Debug)]
+pub struct WorkerSocket {
+    // Before the socket: its inode number cannot be used again while the socket lives, so that the file can be told.
+    file: Option<Arc<SocketFile>>,
+    socket: Socket,
+}
+
+/// A listening socket in a worker's event loop.
+#[derive(Debug)]
+pub struct Listener {
+    _file: Option<Arc<SocketFile>>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Who connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Over TCP, from here.
+    Tcp(SocketAddr),
+    /// Over a unix socket: some process of this machine.
+    Unix,
+}
+
+/// Listens on `place` with `workers` sockets; the kernel keeps up to `backlog` connections waiting on each.
+///
+/// # Errors
+/// What happened, to what, and what to do about it.
+pub fn bind(place: &Place, backlog: u32, workers: usize) -> Result<Bound, ListenError> {
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    match place {
+        Place::Tcp(address) => {
+            bind_tcp(*address, backlog, workers).map_err(|source| ListenError::tcp(*address, source))
+        }
+        Place::Unix { path, mode, owner } => {
+            let (file, socket) = unix::bind(path, *mode, *owner, backlog)?;
+            let file = Arc::new(file);
+            let share = || Ok(WorkerSocket { file: Some(Arc::clone(&file)), socket: socket.try_clone()? });
+            let sockets = (0..workers).map(|_| share()).collect::<io::Result<_>>();
+            let sockets = sockets.map_err(|source| ListenError::new(path.display(), Problem::Other(source)))?;
+            Ok(Bound { local: Local::Unix(path.clone()), sockets })
+        }
+    }
+}
+
+impl WorkerSocket {
+    /// Registers the socket with the event loop of the calling thread.
+    ///
+    /// # Errors
+    /// The operating system's.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn open(self) -> io::Result<Listener> {
+        let kind = match self.file {
+            None => Kind::Tcp(TcpListener::from_std(self.socket.into())?),
+            Some(_) => Kind::Unix(UnixListener::from_std(self.socket.into())?),
+        };
+        Ok(Listener { _file: self.file, kind })
+    }
+}
+
+impl Listener {
+    /// Ready when a client has connected. TCP streams do not delay small writes and probe silent peers.
+    ///
+    /// # Errors
+    /// The operating system's, when it has no room for another connection: wait before the next try, for the
+    /// listener stays ready. Clients that went away meanwhile are passed over.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+        loop {
+            let accepted = match &self.kind {
+                Kind::Tcp(listener) => listener.poll_accept(cx).map_ok(|(s, a)| (Stream::Tcp(s), Peer::Tcp(a))),
+                Kind::Unix(listener) => listener.poll_accept(cx).map_ok(|(s, _)| (Stream::Unix(s), Peer::Unix)),
+            };
+            match accepted {
+                Poll::Ready(Err(error)) if !is_exhaustion(&error) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The same, as a future.
+    ///
+    /// # Errors
+    /// As [`Self::poll_accept`].
+    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        std::future::poll_fn(|cx| self.poll_accept(cx)).await
+    }
+}
+
+/// Makes the kernel ask a silent TCP peer whether it is still there, so that a machine that vanished is noticed
+/// within about two minutes. Does nothing for unix sockets, whose peers cannot vanish.
+pub fn keep_alive(stream: &Stream) {
+    if let Stream::Tcp(_) = stream {
+        // Without it a session still ends by its idle timeout.
+        let _ = SockRef::from(&stream.as_fd()).set_tcp_keepalive(&probes());
+    }
+}
+
+fn bind_tcp(address: SocketAddr, backlog: i32, workers: usize) -> io::Result<Bound> {
+    let first = bound_socket(address)?;
+    let local = first.local_addr()?.as_socket().unwrap_or(address);
+    let mut sockets = vec![first];
+    for _ in 1..workers {
+        sockets.push(bound_socket_beside(local)?);
+    }
+    // Options are handed down to accepted connections: one call here saves one for each of them.
+    for socket in &sockets {
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_keepalive(&probes())?;
+        socket.listen(backlog)?;
+    }
+    let sockets = sockets.into_iter().map(|socket| WorkerSocket { file: None, socket }).collect();
+    Ok(Bound { local: Local::Tcp(local), sockets })
+}
+
+/// Sharing is allowed only after the address was got alone: otherwise a second program of the same user would
+/// silently take its part of the connections instead of being told that the address is in use.
+fn bound_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = tcp_socket(address)?;
+    socket.bind(&address.into())?;
+    socket.set_reuse_port(true)?;
+    Ok(socket)
+}
+
+fn bound_socket_beside(address: SocketAddr) -> io::Result<Socket> {
+    let socket = tcp_socket(address)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+fn probes() -> TcpKeepalive {
+    TcpKeepalive::new().with_time(KEEP_ALIVE_AFTER).with_interval(KEEP_ALIVE_EVERY).with_retries(KEEP_ALIVE_PROBES)
+}
+
+/// Whether the machine or the process has no room for a connection, as opposed to a connection that failed by itself.
+fn is_exhaustion(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::BADF, Errno::INVAL];
+    let Some(errno) = Errno::from_io_error(error) else { return true };
+    exhausted.contains(&errno)
+}
+
+const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_PROBES: u32 = 4;
+
+#[cfg(test)]
+mod tests;
