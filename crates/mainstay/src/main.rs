@@ -1,5 +1,3 @@
 //! Mainstay keeps permissioned-ledger nodes available.
 
-mod config;
-
 fn main() {}

@@ -1,3 +1,3 @@
 //! From what an operator typed to what the program runs.
 
-pub(crate) mod typed;
+pub mod typed;

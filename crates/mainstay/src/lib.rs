@@ -1,0 +1,8 @@
+//! The parts of the `mainstay` binary, as a library so that tests and fuzz targets reach them.
+//!
+//! *Does*: command line, configuration (TOML and nginx.conf), wiring, admin listener, demo. *Never* carries a client's
+//! bytes (that is `mainstay-proxy`) or decides over time by itself (that is `mainstay-core`).
+//!
+//! Read first: [`config::typed::Config`], [`config::typed::Pool`].
+
+pub mod config;
