@@ -6,3 +6,4 @@
 //! Read first: [`config::typed::Config`], [`config::typed::Pool`].
 
 pub mod config;
+pub mod demo;

@@ -1,3 +1,24 @@
 //! Mainstay keeps permissioned-ledger nodes available.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use mainstay::demo;
+
+#[derive(Parser)]
+#[command(name = "mainstay", about)]
+enum Cli {
+    /// A model node, as the demo starts two of.
+    #[command(hide = true)]
+    ModelNode(demo::NodeArgs),
+    /// Runs a command that ends with its parent.
+    #[command(hide = true)]
+    Leash(demo::LeashArgs),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse() {
+        Cli::ModelNode(args) => demo::model_node(&args),
+        Cli::Leash(args) => demo::leash(&args),
+    }
+}

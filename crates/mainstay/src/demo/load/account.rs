@@ -1,0 +1,85 @@
+//! Adds up a stretch of a load.
+
+use std::time::{Duration, Instant};
+
+use super::{Book, Failure, Record, Rows};
+
+/// What became of the requests that started in a stretch of time.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// How many there were.
+    pub requests: usize,
+    /// Those whose client saw no success.
+    pub lost: Vec<Lost>,
+    /// Writes that were confirmed to the client and are not in the database.
+    pub missing: usize,
+    /// Writes that are in the database more than once.
+    pub twice: usize,
+    /// Longest time without a good answer.
+    pub longest_gap: Duration,
+    /// Longest time to a good answer.
+    pub slowest: Duration,
+}
+
+/// A request whose client saw no success.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// Whether it was a write.
+    pub write: bool,
+    /// When it started.
+    pub start: Instant,
+    /// What the client saw; `None`: nothing yet.
+    pub failure: Option<Failure>,
+    /// The node that wrote it all the same, which its client cannot know.
+    pub written_by: Option<String>,
+    /// The request, to be compared with the moment of the fault.
+    pub record: Record,
+}
+
+impl Account {
+    /// Adds up what started between `from` and `to`.
+    pub fn of(book: &Book, rows: &Rows, from: Instant, to: Instant) -> Self {
+        book.look(0, |records| {
+            let mut account = Self { longest_gap: longest_gap(records, from, to), ..Self::default() };
+            for (number, record) in records.iter().enumerate() {
+                if record.start >= from && record.start < to {
+                    let written = if record.write { rows.of(&book.id(number)) } else { &[] };
+                    account.add(record, written);
+                }
+            }
+            account
+        })
+    }
+
+    fn add(&mut self, record: &Record, written: &[String]) {
+        self.requests += 1;
+        self.twice += usize::from(written.len() > 1);
+        if !record.is_done() {
+            self.lost.push(Lost {
+                write: record.write,
+                start: record.start,
+                failure: record.failure(),
+                written_by: written.first().cloned(),
+                record: record.clone(),
+            });
+            return;
+        }
+        self.missing += usize::from(record.write && written.is_empty());
+        if let Some((end, _)) = record.end {
+            self.slowest = self.slowest.max(end - record.start);
+        }
+    }
+}
+
+/// The longest time between two good answers, whichever requests they belong to; both ends of the stretch count as one.
+fn longest_gap(records: &[Record], from: Instant, to: Instant) -> Duration {
+    let mut answers: Vec<Instant> = records
+        .iter()
+        .filter(|record| record.is_done())
+        .filter_map(|record| record.end.map(|(end, _)| end))
+        .filter(|end| (from..to).contains(end))
+        .chain([from, to])
+        .collect();
+    answers.sort_unstable();
+    answers.iter().zip(answers.iter().skip(1)).map(|(one, next)| *next - *one).max().unwrap_or_default()
+}

@@ -1,0 +1,58 @@
+//! The front: `mainstay run` in a process of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::{Dir, Mishap, Port, Process};
+
+/// A Mainstay that serves.
+pub struct Front {
+    port: Port,
+    exe: PathBuf,
+    file: PathBuf,
+    log: PathBuf,
+    process: Process,
+}
+
+impl Front {
+    /// Starts one on the configuration that `text` gives for its address, and waits until it listens there.
+    pub async fn start(exe: &Path, dir: &Dir, text: impl FnOnce(SocketAddr) -> String) -> Result<Self, Mishap> {
+        let port = Port::take()?;
+        let (file, log) = (dir.file("front.toml"), dir.file("front.log"));
+        write(&file, &text(port.address()))?;
+        let args = ["run".as_ref(), file.as_os_str()];
+        let mut process = Process::start("the front", exe, &args, &log)?;
+        if let Err(mishap) = port.open("the front").await {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            return Err(if process.runs() { mishap } else { Mishap::new("the front has ended", said) });
+        }
+        Ok(Self { port, exe: exe.to_owned(), file, log, process })
+    }
+
+    /// Where it listens.
+    pub fn at(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// Its configuration file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// What it says.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Mishap> {
+    std::fs::write(file, text).map_err(|error| Mishap::new(format!("could not write {}", file.display()), error))
+}

@@ -1,0 +1,65 @@
+//! What the tests have in common.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use mainstay::demo::load::{Book, Load, Plan, Rows, Target};
+use mainstay::demo::stage::{Dir, Node, until};
+
+/// The product.
+pub(crate) fn exe() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_mainstay"))
+}
+
+/// Runs a test on the thread that starts its processes, which die with it.
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { tokio::time::timeout(LONGEST, test).await.expect("the test ends in time") })
+}
+
+/// A new directory, removed in the end.
+pub(crate) fn dir() -> Dir {
+    Dir::make(false).expect("a directory")
+}
+
+/// A model node.
+pub(crate) async fn node(name: &str, dir: &Dir) -> Node {
+    Node::start(name, exe(), dir, Duration::from_millis(2)).await.expect("a node starts")
+}
+
+/// A load of 200 requests a second, every fourth on a connection of its own.
+pub(crate) fn load(target: Target) -> Load {
+    let plan = Plan { target, rate: 200, fresh_every: 4, timeout: Duration::from_secs(2) };
+    Load::start(plan).expect("a load starts")
+}
+
+/// Waits until so many more requests have ended well.
+pub(crate) async fn done(book: &Book, more: usize) {
+    let count = || book.look(0, |records| records.iter().filter(|record| record.is_done()).count());
+    let goal = count() + more;
+    until("no further answers", Duration::from_secs(20), async || count() >= goal).await.expect("answers come");
+}
+
+/// What is in the nodes' database.
+pub(crate) fn rows(dir: &Dir) -> Rows {
+    Rows::read(&dir.file("store.db")).expect("the database can be read")
+}
+
+/// Sends one POST with these further fields and a body of one byte; returns the whole answer.
+pub(crate) async fn post(at: SocketAddr, target: &str, fields: &str) -> String {
+    let mut stream = TcpStream::connect(at).await.expect("it listens");
+    let request =
+        format!("POST {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{fields}Content-Length: 1\r\n\r\nx");
+    stream.write_all(request.as_bytes()).await.expect("it takes the request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    answer
+}
+
+/// Longest time for any test.
+const LONGEST: Duration = Duration::from_secs(120);
