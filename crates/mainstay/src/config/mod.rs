@@ -1,3 +1,8 @@
 //! From what an operator typed to what the program runs.
+//!
+//! A file is TOML or an nginx.conf. Its reader turns it into [`typed::Config`] and puts every fault it finds into a
+//! [`fault::Report`], going on wherever it can, so that an operator sees all of them at once.
 
+pub mod fault;
+pub mod source;
 pub mod typed;
