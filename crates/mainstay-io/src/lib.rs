@@ -1,12 +1,16 @@
-//! The operating system, as the rest of Mainstay sees it: clock, listening sockets, names, streams,
-//! timers.
+//! The operating system, as the rest of Mainstay sees it: clock, listening sockets, names, streams, the
+//! pump between two of them, timers.
 //!
 //! *Does* I/O. *Never* decides what is done with the bytes, and never parses them.
 //!
-//! Read first: [`stream::Stream`], [`listen::bind`], [`timer::Timers`].
+//! Read first: [`stream::Stream`], [`listen::bind`], [`pump::Pump`], [`timer::Timers`].
 
 pub mod clock;
 pub mod listen;
+mod pipes;
+pub mod pump;
 pub mod resolve;
 pub mod stream;
 pub mod timer;
+
+pub use pipes::Pipes;
