@@ -1,0 +1,5 @@
+//! HTTP/1 as a whole: what is accepted, what is refused, and what goes on.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+mod forwarding;
