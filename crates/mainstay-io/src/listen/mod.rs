@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, SockRef, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 pub use self::error::ListenError;
@@ -52,15 +52,15 @@ pub struct Bound {
     /// What is listened on.
     pub local: Local,
     /// As many as were asked for.
-    pub sockets: Vec<WorkerSocket>,
+    pub sockets: Vec<Socket>,
 }
 
 /// One worker's share of a [`Bound`]: can be sent to its thread.
 #[derive(Debug)]
-pub struct WorkerSocket {
+pub struct Socket {
     // Before the socket: its inode number cannot be used again while the socket lives, so that the file can be told.
     file: Option<Arc<SocketFile>>,
-    socket: Socket,
+    socket: socket2::Socket,
 }
 
 /// A listening socket in a worker's event loop.
@@ -76,15 +76,6 @@ enum Kind {
     Unix(UnixListener),
 }
 
-/// Who connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// Over TCP, from here.
-    Tcp(SocketAddr),
-    /// Over a unix socket: some process of this machine.
-    Unix,
-}
-
 /// Listens on `place` with `workers` sockets; the kernel keeps up to `backlog` connections waiting on each.
 ///
 /// # Errors
@@ -98,7 +89,7 @@ pub fn bind(place: &Place, backlog: u32, workers: usize) -> Result<Bound, Listen
         Place::Unix { path, mode, owner } => {
             let (file, socket) = unix::bind(path, *mode, *owner, backlog)?;
             let file = Arc::new(file);
-            let share = || Ok(WorkerSocket { file: Some(Arc::clone(&file)), socket: socket.try_clone()? });
+            let share = || Ok(Socket { file: Some(Arc::clone(&file)), socket: socket.try_clone()? });
             let sockets = (0..workers).map(|_| share()).collect::<io::Result<_>>();
             let sockets = sockets.map_err(|source| ListenError::new(path.display(), Problem::Other(source)))?;
             Ok(Bound { local: Local::Unix(path.clone()), sockets })
@@ -106,34 +97,41 @@ pub fn bind(place: &Place, backlog: u32, workers: usize) -> Result<Bound, Listen
     }
 }
 
-impl WorkerSocket {
-    /// Registers the socket with the event loop of the calling thread.
+impl Listener {
+    /// Registers a socket with the event loop of the calling thread.
     ///
     /// # Errors
     /// The operating system's.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn open(self) -> io::Result<Listener> {
-        let kind = match self.file {
-            None => Kind::Tcp(TcpListener::from_std(self.socket.into())?),
-            Some(_) => Kind::Unix(UnixListener::from_std(self.socket.into())?),
+    pub fn from_socket(socket: Socket) -> io::Result<Self> {
+        let kind = match socket.file {
+            None => Kind::Tcp(TcpListener::from_std(socket.socket.into())?),
+            Some(_) => Kind::Unix(UnixListener::from_std(socket.socket.into())?),
         };
-        Ok(Listener { _file: self.file, kind })
+        Ok(Self { _file: socket.file, kind })
     }
-}
 
-impl Listener {
-    /// Ready when a client has connected. TCP streams do not delay small writes and probe silent peers.
+    /// The TCP address it is bound to; `None` for a unix socket.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            Kind::Tcp(listener) => listener.local_addr().ok(),
+            Kind::Unix(_) => None,
+        }
+    }
+
+    /// Ready when a client has connected, with its address (`None` over a unix socket). TCP streams do not delay small writes and probe silent peers.
     ///
     /// # Errors
     /// The operating system's, when it has no room for another connection: wait before the next try, for the
     /// listener stays ready. Clients that went away meanwhile are passed over.
-    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
         loop {
             let accepted = match &self.kind {
-                Kind::Tcp(listener) => listener.poll_accept(cx).map_ok(|(s, a)| (Stream::Tcp(s), Peer::Tcp(a))),
-                Kind::Unix(listener) => listener.poll_accept(cx).map_ok(|(s, _)| (Stream::Unix(s), Peer::Unix)),
+                Kind::Tcp(listener) => listener.poll_accept(cx).map_ok(|(s, a)| (Stream::Tcp(s), Some(a))),
+                Kind::Unix(listener) => listener.poll_accept(cx).map_ok(|(s, _)| (Stream::Unix(s), None)),
             };
             match accepted {
                 Poll::Ready(Err(error)) if !is_exhaustion(&error) => {}
@@ -146,7 +144,7 @@ impl Listener {
     ///
     /// # Errors
     /// As [`Self::poll_accept`].
-    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    pub async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         std::future::poll_fn(|cx| self.poll_accept(cx)).await
     }
 }
@@ -173,28 +171,28 @@ fn bind_tcp(address: SocketAddr, backlog: i32, workers: usize) -> io::Result<Bou
         socket.set_tcp_keepalive(&probes())?;
         socket.listen(backlog)?;
     }
-    let sockets = sockets.into_iter().map(|socket| WorkerSocket { file: None, socket }).collect();
+    let sockets = sockets.into_iter().map(|socket| Socket { file: None, socket }).collect();
     Ok(Bound { local: Local::Tcp(local), sockets })
 }
 
 /// Sharing is allowed only after the address was got alone: otherwise a second program of the same user would
 /// silently take its part of the connections instead of being told that the address is in use.
-fn bound_socket(address: SocketAddr) -> io::Result<Socket> {
+fn bound_socket(address: SocketAddr) -> io::Result<socket2::Socket> {
     let socket = tcp_socket(address)?;
     socket.bind(&address.into())?;
     socket.set_reuse_port(true)?;
     Ok(socket)
 }
 
-fn bound_socket_beside(address: SocketAddr) -> io::Result<Socket> {
+fn bound_socket_beside(address: SocketAddr) -> io::Result<socket2::Socket> {
     let socket = tcp_socket(address)?;
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
-fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
+fn tcp_socket(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
