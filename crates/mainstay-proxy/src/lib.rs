@@ -6,5 +6,6 @@
 //!
 //! Read first: [`params::Plan`], [`view::Snapshot`], [`view::Report`].
 
+pub mod counters;
 pub mod params;
 pub mod view;
