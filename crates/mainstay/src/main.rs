@@ -8,6 +8,8 @@ use mainstay::demo;
 #[derive(Parser)]
 #[command(name = "mainstay", about)]
 enum Cli {
+    /// Shows on this machine, in under a minute, what Mainstay does.
+    Demo(demo::Args),
     /// A model node, as the demo starts two of.
     #[command(hide = true)]
     ModelNode(demo::NodeArgs),
@@ -18,6 +20,7 @@ enum Cli {
 
 fn main() -> ExitCode {
     match Cli::parse() {
+        Cli::Demo(args) => demo::run(args),
         Cli::ModelNode(args) => demo::model_node(&args),
         Cli::Leash(args) => demo::leash(&args),
     }

@@ -21,7 +21,7 @@ fn a_good_run_loses_nothing() {
         assert!(account.requests >= 100, "{account:?}");
         assert_eq!((account.lost.len(), account.missing, account.twice), (0, 0, 0), "{account:?}");
         assert!(account.slowest >= Duration::from_millis(2), "a node takes its time: {account:?}");
-        assert!(book.look(0, |records| records.iter().all(|record| record.node.as_deref() == Some("a"))));
+        assert!(book.look(|records| records.iter().all(|record| record.node.as_deref() == Some("a"))));
     });
 }
 
@@ -71,7 +71,7 @@ fn what_a_killed_node_owes_is_lost() {
         kit::done(load.book(), 50).await;
         let book = load.finish();
         let account = Account::of(&book, &kit::rows(&dir), start, Instant::now());
-        let down = book.look(0, |all| all.iter().filter(|one| one.start > fault.to && one.start < restart).count());
+        let down = book.look(|all| all.iter().filter(|one| one.start > fault.to && one.start < restart).count());
         assert!(down > 20 && account.lost.len() >= down, "{down} while it was down: {account:?}");
         assert!(account.lost.iter().all(|lost| lost.record.under_way(fault.from, Instant::now())), "{account:?}");
         assert!(account.longest_gap >= DOWN, "{account:?}");
@@ -95,7 +95,7 @@ fn a_frozen_node_answers_late_or_never_but_once() {
         let account = Account::of(&book, &kit::rows(&dir), start, Instant::now());
         assert!(account.lost.len() > 20, "{account:?}");
         for lost in &account.lost {
-            assert_eq!(lost.failure, Some(Failure::Timeout), "{lost:?}");
+            assert_eq!(lost.record.failure(), Some(Failure::Timeout), "{lost:?}");
             assert!(lost.record.under_way(fault.to, Instant::now()), "{lost:?}");
         }
         let written = account.lost.iter().filter(|lost| lost.written_by.is_some()).count();

@@ -40,7 +40,7 @@ pub(crate) fn load(target: Target) -> Load {
 
 /// Waits until so many more requests have ended well.
 pub(crate) async fn done(book: &Book, more: usize) {
-    let count = || book.look(0, |records| records.iter().filter(|record| record.is_done()).count());
+    let count = || book.look(|records| records.iter().filter(|record| record.is_done()).count());
     let goal = count() + more;
     until("no further answers", Duration::from_secs(20), async || count() >= goal).await.expect("answers come");
 }

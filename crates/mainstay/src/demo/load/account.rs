@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Book, Failure, Record, Rows};
+use super::{Book, Record, Rows};
 
 /// What became of the requests that started in a stretch of time.
 #[derive(Clone, Debug, Default)]
@@ -24,28 +24,26 @@ pub struct Account {
 /// A request whose client saw no success.
 #[derive(Clone, Debug)]
 pub struct Lost {
-    /// Whether it was a write.
-    pub write: bool,
-    /// When it started.
-    pub start: Instant,
-    /// What the client saw; `None`: nothing yet.
-    pub failure: Option<Failure>,
+    /// The request.
+    pub record: Record,
     /// The node that wrote it all the same, which its client cannot know.
     pub written_by: Option<String>,
-    /// The request, to be compared with the moment of the fault.
-    pub record: Record,
 }
 
 impl Account {
     /// Adds up what started between `from` and `to`.
     pub fn of(book: &Book, rows: &Rows, from: Instant, to: Instant) -> Self {
-        book.look(0, |records| {
-            let mut account = Self { longest_gap: longest_gap(records, from, to), ..Self::default() };
-            for (number, record) in records.iter().enumerate() {
-                if record.start >= from && record.start < to {
-                    let written = if record.write { rows.of(&book.id(number)) } else { &[] };
-                    account.add(record, written);
-                }
+        book.look(|records| {
+            let first = records.partition_point(|record| record.start < from);
+            let end = records.partition_point(|record| record.start < to);
+            let near = records.partition_point(|record| record.start + LONGEST_REQUEST < from);
+            let mut account = Self {
+                longest_gap: longest_gap(records.get(near..end).unwrap_or_default(), from, to),
+                ..Self::default()
+            };
+            for (number, record) in records.iter().enumerate().take(end).skip(first) {
+                let written = if record.write { rows.of(&book.id(number)) } else { &[] };
+                account.add(record, written);
             }
             account
         })
@@ -55,13 +53,7 @@ impl Account {
         self.requests += 1;
         self.twice += usize::from(written.len() > 1);
         if !record.is_done() {
-            self.lost.push(Lost {
-                write: record.write,
-                start: record.start,
-                failure: record.failure(),
-                written_by: written.first().cloned(),
-                record: record.clone(),
-            });
+            self.lost.push(Lost { record: record.clone(), written_by: written.first().cloned() });
             return;
         }
         self.missing += usize::from(record.write && written.is_empty());
@@ -83,3 +75,6 @@ fn longest_gap(records: &[Record], from: Instant, to: Instant) -> Duration {
     answers.sort_unstable();
     answers.iter().zip(answers.iter().skip(1)).map(|(one, next)| *next - *one).max().unwrap_or_default()
 }
+
+/// A request that started longer ago than this is no longer under way.
+const LONGEST_REQUEST: Duration = Duration::from_secs(10);

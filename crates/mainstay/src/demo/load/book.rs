@@ -113,9 +113,9 @@ impl Book {
         format!("{}-{}", self.run, number % KEYS)
     }
 
-    /// Looks at the records from number `from` on.
-    pub fn look<T>(&self, from: usize, look: impl FnOnce(&[Record]) -> T) -> T {
-        look(self.lock().get(from..).unwrap_or_default())
+    /// Looks at the records, which are in the order of their starts.
+    pub fn look<T>(&self, look: impl FnOnce(&[Record]) -> T) -> T {
+        look(&self.lock())
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Record>> {

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub use account::Account;
+pub use account::{Account, Lost};
 pub use book::{Book, Failure, Outcome, Record};
 pub use rows::Rows;
 
@@ -97,7 +97,7 @@ async fn steady(plan: Plan, book: Arc<Book>, stop: Arc<AtomicBool>) {
             break;
         }
         while requests.try_join_next().is_some() {}
-        let fresh = plan.fresh_every != 0 && number as usize % plan.fresh_every == 0;
+        let fresh = plan.fresh_every != 0 && (number as usize).is_multiple_of(plan.fresh_every);
         requests.spawn_local(one(Rc::clone(&client), Arc::clone(&book), Rc::clone(&written), fresh));
     }
     while requests.join_next().await.is_some() {}
@@ -106,8 +106,8 @@ async fn steady(plan: Plan, book: Arc<Book>, stop: Arc<AtomicBool>) {
 /// One request from its start to its one end. Reads ask for what was written (and confirmed) last.
 async fn one(client: Rc<Client>, book: Arc<Book>, written: Rc<RefCell<Option<usize>>>, fresh: bool) {
     let read = *written.borrow();
-    let number = book.open(|number| number % 2 == 0 || read.is_none());
-    let exchange = match read.filter(|_| number % 2 != 0) {
+    let number = book.open(|number| number.is_multiple_of(2) || read.is_none());
+    let exchange = match read.filter(|_| !number.is_multiple_of(2)) {
         Some(of) => Exchange { write: None, key: book.key(of), fresh },
         None => Exchange { write: Some(book.id(number)), key: book.key(number), fresh },
     };

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -11,7 +10,6 @@ use super::{Dir, Mishap, Port, Process};
 /// A Mainstay that serves.
 pub struct Front {
     port: Port,
-    exe: PathBuf,
     file: PathBuf,
     log: PathBuf,
     process: Process,
@@ -29,7 +27,14 @@ impl Front {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
             return Err(if process.runs() { mishap } else { Mishap::new("the front has ended", said) });
         }
-        Ok(Self { port, exe: exe.to_owned(), file, log, process })
+        Ok(Self { port, file, log, process })
+    }
+
+    /// Runs another configuration, and waits until it does.
+    pub async fn reload(&self, text: &str) -> Result<(), Mishap> {
+        write(&self.file, text)?;
+        self.process.signal(Signal::HUP)?;
+        Ok(())
     }
 
     /// Where it listens.

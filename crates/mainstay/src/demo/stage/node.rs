@@ -29,13 +29,16 @@ pub struct Fault {
 }
 
 impl Node {
+    /// File name of the database that all nodes share.
+    pub const STORE: &str = "store.db";
+
     /// Starts one that takes `think` for each answer.
     pub async fn start(name: &str, exe: &Path, dir: &Dir, think: Duration) -> Result<Self, Mishap> {
         let mut node = Self {
             name: name.to_owned(),
             exe: exe.to_owned(),
             port: Port::take()?,
-            store: dir.file("store.db"),
+            store: dir.file(Self::STORE),
             log: dir.file(&format!("node-{name}.log")),
             think,
             process: None,

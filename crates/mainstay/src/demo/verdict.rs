@@ -1,0 +1,249 @@
+//! What the demo promises, and whether it was kept.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::load::{Account, Lost};
+use super::scene::{Act, Kind, Over, Progress};
+use super::stage::Fault;
+
+/// Whether an act kept to its bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ruling {
+    /// What went too far; none: passed.
+    pub(super) broken: Vec<String>,
+    /// What else there is to say.
+    pub(super) note: String,
+}
+
+impl Ruling {
+    /// Holds an act's account against the bounds of its fault.
+    pub(super) fn of(kind: Kind, account: &Account, fault: Option<Fault>) -> Self {
+        let mut broken = match (kind, fault) {
+            (Kind::Kill, Some(fault)) => kill(&account.lost, fault),
+            (Kind::Freeze, Some(fault)) => freeze(&account.lost, fault),
+            _ if account.lost.is_empty() => Vec::new(),
+            _ => vec![format!("{} lost, none may be: {}", account.lost.len(), reasons(&account.lost))],
+        };
+        if account.requests == 0 {
+            broken.push("no requests were made".to_owned());
+        }
+        if account.twice > 0 {
+            broken.push(format!("{} writes were done twice", account.twice));
+        }
+        if account.missing > 0 {
+            broken.push(format!("{} confirmed writes are missing", account.missing));
+        }
+        Self { broken, note: note(kind, &account.lost, fault) }
+    }
+
+    pub(super) fn passed(&self) -> bool {
+        self.broken.is_empty()
+    }
+}
+
+/// A killed node takes along what was being written on it. A read can be asked again elsewhere, and so can a write
+/// that had not been sent.
+fn kill(lost: &[Lost], fault: Fault) -> Vec<String> {
+    let mut broken = Vec::new();
+    let owed = |lost: &&Lost| lost.record.write && lost.record.under_way(fault.from, fault.to);
+    let others: Vec<Lost> = lost.iter().filter(|lost| !owed(lost)).cloned().collect();
+    if !others.is_empty() {
+        broken.push(format!("{} lost that were no writes under way on node a: {}", others.len(), reasons(&others)));
+    }
+    let elsewhere = lost.iter().filter(|lost| lost.written_by.as_deref().is_some_and(|node| node != "a")).count();
+    if elsewhere > 0 {
+        broken.push(format!("{elsewhere} lost that node b had written"));
+    }
+    broken
+}
+
+/// A frozen node is found out and left alone.
+fn freeze(lost: &[Lost], fault: Fault) -> Vec<String> {
+    let mut broken = Vec::new();
+    if lost.len() > MAX_LOST_FROZEN {
+        broken.push(format!("{} lost, at most {MAX_LOST_FROZEN} may be: {}", lost.len(), reasons(lost)));
+    }
+    let late = lost.iter().filter(|lost| lost.record.start > fault.to + FOUND_OUT).count();
+    if late > 0 {
+        broken.push(format!("{late} lost that came later than {} ms after the freeze", FOUND_OUT.as_millis()));
+    }
+    broken
+}
+
+fn note(kind: Kind, lost: &[Lost], fault: Option<Fault>) -> String {
+    let Some(last) = lost.iter().map(|lost| lost.record.start).max() else { return String::new() };
+    let written = lost.iter().filter(|lost| lost.written_by.is_some()).count();
+    let mut note = match (kind, fault) {
+        (Kind::Kill, Some(_)) => "writes under way on it".to_owned(),
+        (Kind::Freeze, Some(fault)) => {
+            format!("all within {} ms of the freeze", last.saturating_duration_since(fault.from).as_millis())
+        }
+        _ => String::new(),
+    };
+    if written > 0 {
+        // A blind second try would have made two of each.
+        note.push_str(&format!("; {written} in the database all the same, once"));
+    }
+    note
+}
+
+/// What clients saw, most frequent first.
+fn reasons(lost: &[Lost]) -> String {
+    let mut reasons: Vec<(String, usize)> = Vec::new();
+    for one in lost {
+        let reason = one.record.failure().map_or_else(|| "no answer yet".to_owned(), |failure| failure.to_string());
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((reason, 1)),
+        }
+    }
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let texts: Vec<String> = reasons.into_iter().map(|(reason, count)| format!("{count} x {reason}")).collect();
+    texts.join(", ")
+}
+
+/// The verdict of a whole demo, for programs.
+#[derive(Debug, Serialize)]
+pub(super) struct Verdict {
+    pub(super) passed: bool,
+    pub(super) seconds: f64,
+    pub(super) requests: usize,
+    pub(super) lost: usize,
+    pub(super) done_twice: usize,
+    pub(super) missing: usize,
+    pub(super) acts: Vec<ActVerdict>,
+}
+
+/// One act of it.
+#[derive(Debug, Serialize)]
+pub(super) struct ActVerdict {
+    name: &'static str,
+    what: &'static str,
+    passed: bool,
+    broken: Vec<String>,
+    requests: usize,
+    lost: usize,
+    lost_but_written: usize,
+    done_twice: usize,
+    missing: usize,
+    longest_gap_ms: f64,
+    slowest_ms: f64,
+}
+
+impl Verdict {
+    /// Adds up the acts, all of which must be over.
+    pub(super) fn of(acts: &[Act], took: Duration) -> Self {
+        let over = || acts.iter().filter_map(|act| act.over().map(|over| (act.kind, over)));
+        let sum = |count: fn(&Account) -> usize| over().map(|(_, over)| count(&over.account)).sum();
+        let all_over = over().count() == acts.len();
+        Self {
+            passed: all_over && over().all(|(_, over)| over.ruling.passed()),
+            seconds: took.as_secs_f64(),
+            requests: sum(|account| account.requests),
+            lost: sum(|account| account.lost.len()),
+            done_twice: sum(|account| account.twice),
+            missing: sum(|account| account.missing),
+            acts: over().map(|(kind, over)| ActVerdict::of(kind, over)).collect(),
+        }
+    }
+}
+
+impl ActVerdict {
+    fn of(kind: Kind, over: &Over) -> Self {
+        let Over { account, ruling, .. } = over;
+        Self {
+            name: kind.name(),
+            what: kind.title(),
+            passed: ruling.passed(),
+            broken: ruling.broken.clone(),
+            requests: account.requests,
+            lost: account.lost.len(),
+            lost_but_written: account.lost.iter().filter(|lost| lost.written_by.is_some()).count(),
+            done_twice: account.twice,
+            missing: account.missing,
+            longest_gap_ms: account.longest_gap.as_secs_f64() * 1000.0,
+            slowest_ms: account.slowest.as_secs_f64() * 1000.0,
+        }
+    }
+}
+
+impl Act {
+    /// Its end, once it is there.
+    pub(super) fn over(&self) -> Option<&Over> {
+        match &self.progress {
+            Progress::Over(over) => Some(over),
+            _ => None,
+        }
+    }
+}
+
+/// Most requests that may be lost while a node is frozen: half the writes of 0.3 s at 400 requests a second, and as
+/// many again.
+const MAX_LOST_FROZEN: usize = 60;
+/// Longest time until a frozen node gets no more requests.
+const FOUND_OUT: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::load::{Failure, Outcome, Record};
+    use super::*;
+
+    /// A request lost that started `start_ms` and ended `end_ms` after the beginning; the fault takes from 1000 ms on
+    /// to 1010 ms.
+    fn lost(write: bool, start_ms: u64, end_ms: u64, written_by: Option<&str>, beginning: Instant) -> Lost {
+        let at = |ms| beginning + Duration::from_millis(ms);
+        let end = Some((at(end_ms), Outcome::Failed(Failure::Status(502))));
+        let record = Record { write, start: at(start_ms), end, node: None };
+        Lost { record, written_by: written_by.map(str::to_owned) }
+    }
+
+    fn check(kind: Kind, requests: &[(bool, u64, u64, Option<&str>)], expect: &[&str]) {
+        let beginning = Instant::now();
+        let at = |ms| beginning + Duration::from_millis(ms);
+        let lost = requests.iter().map(|(write, start, end, by)| lost(*write, *start, *end, *by, beginning)).collect();
+        let account = Account { requests: 1000, lost, ..Account::default() };
+        let ruling = Ruling::of(kind, &account, Some(Fault { from: at(1000), to: at(1010) }));
+        assert_eq!(ruling.broken, expect, "{kind:?} {requests:?}");
+    }
+
+    #[test]
+    fn a_killed_node_may_take_along_its_own_writes_only() {
+        check(Kind::Kill, &[], &[]);
+        check(Kind::Kill, &[(true, 990, 1005, None), (true, 1005, 1020, Some("a"))], &[]);
+        let others = "1 lost that were no writes under way on node a: 1 x status 502";
+        check(Kind::Kill, &[(false, 990, 1005, None)], &[others]);
+        check(Kind::Kill, &[(true, 1011, 1020, None)], &[others]);
+        check(Kind::Kill, &[(true, 980, 999, None)], &[others]);
+        check(Kind::Kill, &[(true, 990, 1005, Some("b"))], &["1 lost that node b had written"]);
+    }
+
+    #[test]
+    fn a_frozen_node_is_found_out_in_time() {
+        check(Kind::Freeze, &[(true, 990, 1200, Some("b")), (true, 1310, 1400, None)], &[]);
+        check(Kind::Freeze, &[(true, 1311, 1400, None)], &["1 lost that came later than 300 ms after the freeze"]);
+        check(Kind::Freeze, &[(true, 1000, 1200, None); 60], &[]);
+        check(Kind::Freeze, &[(true, 1000, 1200, None); 61], &["61 lost, at most 60 may be: 61 x status 502"]);
+    }
+
+    #[test]
+    fn nothing_else_may_lose_anything() {
+        check(Kind::Roll, &[], &[]);
+        check(Kind::Roll, &[(true, 990, 1005, None)], &["1 lost, none may be: 1 x status 502"]);
+        check(Kind::Reload, &[(false, 990, 1005, None)], &["1 lost, none may be: 1 x status 502"]);
+    }
+
+    #[test]
+    fn rows_too_many_or_too_few_are_never_right() {
+        let ruling = |account: Account| Ruling::of(Kind::Calm, &account, None).broken;
+        assert_eq!(ruling(Account { requests: 1, twice: 2, ..Account::default() }), ["2 writes were done twice"]);
+        assert_eq!(
+            ruling(Account { requests: 1, missing: 3, ..Account::default() }),
+            ["3 confirmed writes are missing"]
+        );
+        assert_eq!(ruling(Account::default()), ["no requests were made"]);
+    }
+}
