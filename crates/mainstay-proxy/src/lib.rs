@@ -6,6 +6,7 @@
 //!
 //! Read first: [`params::Plan`], [`view::Snapshot`], [`view::Report`].
 
+pub mod access;
 pub mod counters;
 pub mod params;
 pub mod view;
