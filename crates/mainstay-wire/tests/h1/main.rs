@@ -2,4 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+mod chunked;
 mod forwarding;
+mod limits;
+mod refused_requests;
+mod refused_responses;
+mod requests;
+mod responses;
