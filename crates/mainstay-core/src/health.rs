@@ -50,7 +50,7 @@ pub enum Transition {
 /// first result of all settles an unknown node by itself, either way: before it there is nothing to be careful
 /// about, and at a start both "this node serves" and "it does not" are worth knowing at once.
 ///
-/// The verdict is *in doubt* from the first result that speaks against it (or the first hint from live traffic,
+/// The verdict is *in doubt* from the first result that speaks against it (or a hint from outside,
 /// [`Health::nudge`]) until a result confirms or changes it. Meanwhile checks come after `every_in_doubt`, so that
 /// careful counts do not cost time. A bad node that answers again is in doubt as well, and is back soon.
 ///
@@ -144,10 +144,11 @@ impl Health {
         }
     }
 
-    /// Live traffic doubts the node: the next check is due at once, though no sooner than `every_in_doubt` after the
-    /// start of the last one. A bad node cannot be doubted further, and an unknown one is about to be checked.
+    /// Somebody wants to know sooner (live traffic doubts a good node, or no other is left but this bad one): the next
+    /// check is due at once, though no sooner than `every_in_doubt` after the start of the last one. An unknown node
+    /// is about to be checked anyway.
     pub fn nudge(&mut self, now: Moment) {
-        if matches!(self.phase, Phase::Good(_)) {
+        if self.phase != Phase::Unknown {
             self.nudged = true;
             self.due = self.due.min((self.began + self.rule.every_in_doubt).max(now));
         }
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doubt_of_live_traffic_brings_the_check_forward() {
+    fn a_nudge_brings_the_check_forward() {
         let check = |results: &str, now, expect| {
             let mut health = Health::new(RULE, Moment::ZERO, 0.0);
             for letter in results.chars() {
@@ -234,17 +235,18 @@ mod tests {
                 health.end(at, if letter == 'g' { CheckResult::Good } else { CheckResult::Bad }, 0.0);
             }
             health.nudge(Moment::from_millis(now));
-            assert_eq!(health.due(), Moment::from_millis(expect), "{results}, doubted at {now} ms");
+            assert_eq!(health.due(), Moment::from_millis(expect), "{results}, nudged at {now} ms");
         };
         check("g", 50, 100);
         check("g", 500, 500);
         check("g", 1500, 1000);
-        check("b", 500, 1000);
+        check("b", 500, 500);
+        check("b", 50, 100);
         check("", 500, 0);
     }
 
     #[test]
-    fn a_doubt_ends_with_the_next_result() {
+    fn a_nudge_ends_with_the_next_result() {
         let mut health = Health::new(RULE, Moment::ZERO, 0.0);
         health.end(Moment::ZERO, CheckResult::Good, 0.0);
         assert!(!health.in_doubt());

@@ -7,12 +7,14 @@
 
 pub mod balance;
 mod budget;
+mod doubt;
 mod ejection;
 mod health;
 mod moment;
 pub mod retry;
 
 pub use budget::{Budget, Granted};
+pub use doubt::{Doubt, DoubtRule};
 pub use ejection::{EjectRule, Ejected, Ejection, Others};
 pub use health::{CheckResult, Health, HealthRule, Transition, Verdict};
 pub use moment::Moment;
