@@ -7,6 +7,7 @@
 //! Read first: [`params::Plan`], [`view::Snapshot`], [`view::Report`].
 
 pub mod access;
+pub mod control;
 pub mod counters;
 pub mod params;
 pub mod view;

@@ -53,8 +53,8 @@ pub enum Standing {
 pub enum OutReason {
     /// Checks got no answer: it is dead, frozen or cut off, so nothing that waits on it is worth waiting for.
     Check,
-    /// Checks were answered, but not as they should be (a 503 from a node that drains): it gets no new work, what it
-    /// has may finish.
+    /// Checks were answered, but not as they should be (a 503, or a port that is closed: a node that drains does either):
+    /// it gets no new work, what it has may finish. If it is in fact dead, the system ends its connections by itself.
     Unwell,
     /// Live traffic failed on it. What it has may finish.
     Ejected,

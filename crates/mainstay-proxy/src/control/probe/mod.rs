@@ -1,0 +1,176 @@
+//! One check of one node: connect, ask, judge. Everything is bounded: the time for all of it together, the bytes of
+//! the head and of the body.
+
+mod http;
+mod tcp;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use crate::params::{Checker, Pattern, Probe};
+use crate::view::Endpoint;
+
+/// One check to be made.
+pub(super) struct Job {
+    /// What is asked.
+    pub(super) ask: Ask,
+    /// Where; tried in order until one takes the connection.
+    pub(super) endpoints: Arc<[Endpoint]>,
+    /// The node's own name and port, as a Host field has it.
+    pub(super) host: String,
+    /// Longest time for all of it.
+    pub(super) timeout: Duration,
+}
+
+/// What a check asks.
+#[derive(Clone)]
+pub(super) enum Ask {
+    /// What is configured.
+    Configured(Arc<Checker>),
+    /// Is there life? See [`Life`].
+    Life(Life),
+}
+
+/// What counts as a sign of life of a node that nobody configured a check for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Any answer to `GET /` that is HTTP, whatever its status.
+    Http,
+    /// That it takes a connection: nothing else is known of its protocol.
+    Connect,
+}
+
+/// Makes the check.
+pub(super) async fn run(job: &Job) -> Result<(), CheckFault> {
+    let check = async {
+        let stream = connect(&job.endpoints, job.timeout).await?;
+        match &job.ask {
+            Ask::Life(Life::Connect) => Ok(()),
+            Ask::Life(Life::Http) => http::any_answer(stream, &job.host).await,
+            Ask::Configured(checker) => match &checker.probe {
+                Probe::Http(probe) => http::check(stream, probe, &job.host).await,
+                Probe::Tcp { send, expect } => tcp::check(stream, send, expect.as_ref()).await,
+            },
+        }
+    };
+    within(job.timeout, check).await
+}
+
+/// What was wrong with a check. Shown to operators as a phrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CheckFault {
+    /// Its name was never resolved.
+    Unresolved,
+    /// It took no connection.
+    Connect(io::ErrorKind),
+    /// There was no full answer in this time.
+    Timeout(Duration),
+    /// The connection broke.
+    Broken(io::ErrorKind),
+    /// It ended before the answer did.
+    Closed,
+    /// The answer is no HTTP; the parser's word for why.
+    Invalid(&'static str),
+    /// Another status than asked for.
+    Status(u16),
+    /// A field is not as asked for.
+    Field(Arc<str>),
+    /// The body is not as asked for.
+    Body,
+    /// The bytes that came are not what was expected.
+    Answer,
+}
+
+impl fmt::Display for CheckFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unresolved => f.write_str("its name was never resolved"),
+            Self::Connect(io::ErrorKind::WouldBlock) => f.write_str("takes no more connections"),
+            Self::Connect(kind) => write!(f, "{kind}"),
+            Self::Timeout(time) => write!(f, "no answer in {time:?}"),
+            Self::Broken(kind) => write!(f, "connection broke: {kind}"),
+            Self::Closed => f.write_str("closed before a full answer"),
+            Self::Invalid(why) => write!(f, "answer is no HTTP ({why})"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Field(name) => write!(f, "field {name} does not match"),
+            Self::Body => f.write_str("body does not match"),
+            Self::Answer => f.write_str("answer does not match"),
+        }
+    }
+}
+
+impl CheckFault {
+    /// Whether there was no sign of the node at all, so that nothing that waits on it is worth waiting for. A closed
+    /// port is a sign: the node's machine answered, and a node that drains may still finish what it has; a unix
+    /// socket whose backlog is full (which the system reports as "would block") is none.
+    pub(super) fn is_silence(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, PermissionDenied};
+        match self {
+            Self::Timeout(_) => true,
+            Self::Connect(kind) => !matches!(kind, ConnectionRefused | ConnectionReset | NotFound | PermissionDenied),
+            _ => false,
+        }
+    }
+
+    fn broken(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Closed,
+            kind => Self::Broken(kind),
+        }
+    }
+}
+
+impl Pattern {
+    /// Whether `bytes` are as this asks.
+    fn matches(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Text(text) => memchr::memmem::find(bytes, text).is_some(),
+            Self::Regex(regex) => regex.is_match(bytes),
+            Self::Not(inner) => !inner.matches(bytes),
+        }
+    }
+}
+
+/// A connection to whatever is checked.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Connects to the first endpoint that takes it. Each has its share of the time, so that an address that swallows
+/// packets does not keep the next one from being tried.
+async fn connect(endpoints: &[Endpoint], time: Duration) -> Result<Box<dyn Stream>, CheckFault> {
+    let share = time / u32::try_from(endpoints.len()).unwrap_or(u32::MAX).max(1);
+    let mut fault = CheckFault::Unresolved;
+    for endpoint in endpoints {
+        let connecting = async {
+            let stream: io::Result<Box<dyn Stream>> = match endpoint {
+                Endpoint::Tcp(address) => TcpStream::connect(address).await.map(|stream| Box::new(stream) as _),
+                Endpoint::Unix(path) => UnixStream::connect(path).await.map(|stream| Box::new(stream) as _),
+            };
+            stream.map_err(|error| CheckFault::Connect(error.kind()))
+        };
+        match within(share, connecting).await {
+            Ok(stream) => return Ok(stream),
+            Err(CheckFault::Timeout(_)) => fault = CheckFault::Timeout(time),
+            Err(other) => fault = other,
+        }
+    }
+    Err(fault)
+}
+
+async fn within<T>(time: Duration, what: impl Future<Output = Result<T, CheckFault>>) -> Result<T, CheckFault> {
+    timeout(time, what).await.unwrap_or(Err(CheckFault::Timeout(time)))
+}
+
+/// Most bytes of a head.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Most bytes of a body (or of what a TCP check gets) that are looked at.
+const MAX_BODY: usize = 64 * 1024;
