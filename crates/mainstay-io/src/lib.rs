@@ -6,6 +6,7 @@
 //! Read first: [`stream::Stream`], [`listen::bind`], [`pump::Pump`], [`timer::Timers`].
 
 pub mod clock;
+pub mod lines;
 pub mod listen;
 mod pipes;
 pub mod pump;

@@ -2,18 +2,16 @@
 //! bounded channel to one thread that writes them. What finds the channel full is dropped and counted.
 
 mod line;
-mod writer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, SystemTime};
 
+use mainstay_io::lines::LineSender;
+
 pub use line::Format;
-pub use writer::{AccessWriter, Target};
 
 use crate::counters::{Failure, Kind, WorkerCounters};
-use writer::Message;
 
 /// One request (or TCP session) and what became of it.
 #[derive(Clone, Debug)]
@@ -77,14 +75,20 @@ impl Outcome {
     }
 }
 
-/// Where workers send their lines. Made by [`AccessWriter::start`].
+/// Where workers send their lines, and how these look.
 #[derive(Clone, Debug)]
 pub struct AccessSender {
     format: Format,
-    lines: SyncSender<Message>,
+    lines: LineSender,
 }
 
 impl AccessSender {
+    /// Lines of this format for a writer, which should let [`WAITING`] buffers wait.
+    #[must_use]
+    pub const fn new(format: Format, lines: LineSender) -> Self {
+        Self { format, lines }
+    }
+
     /// A buffer for one worker.
     #[must_use]
     pub fn buffer(&self, counters: Arc<WorkerCounters>) -> AccessBuffer {
@@ -119,16 +123,13 @@ impl AccessBuffer {
         if self.records == 0 {
             return;
         }
-        let message = Message::Lines(std::mem::take(&mut self.lines));
         let records = std::mem::take(&mut self.records);
-        match self.sender.lines.try_send(message) {
+        match self.sender.lines.send(std::mem::take(&mut self.lines)) {
             Ok(()) => self.counters.access_written.add(records),
-            Err(refused) => {
+            Err(mut refused) => {
                 self.counters.access_dropped.add(records);
-                if let TrySendError::Full(Message::Lines(mut lines)) = refused {
-                    lines.clear();
-                    self.lines = lines;
-                }
+                refused.clear();
+                self.lines = refused;
             }
         }
     }
@@ -151,7 +152,7 @@ const LINE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::sync_channel;
+    use mainstay_io::lines::{LineWriter, Target};
 
     use super::*;
 
@@ -174,36 +175,56 @@ mod tests {
 
     #[test]
     fn a_full_channel_costs_records_and_says_how_many() {
-        let (lines, inbox) = sync_channel(1);
-        let sender = AccessSender { format: Format::Text, lines };
+        let dir = Dir::new("full");
+        let pipe = dir.0.join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        let _reader = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+        let (_writer, lines) = LineWriter::start("lines", Target::File(pipe), 1).unwrap();
         let counters = Arc::new(WorkerCounters::default());
-        let mut buffer = sender.buffer(counters.clone());
+        let mut buffer = AccessSender::new(Format::Text, lines).buffer(counters.clone());
         let mut pushed = 0;
         while counters.access_dropped.get() == 0 {
             buffer.push(&record());
             pushed += 1;
-            assert!(pushed < 10_000, "two buffers cannot go into one place");
+            assert!(pushed < 100_000, "a pipe that nobody reads is full at some point");
         }
-        let (written, dropped) = (counters.access_written.get(), counters.access_dropped.get());
-        assert_eq!(written + dropped, pushed);
-        let Ok(Message::Lines(lines)) = inbox.try_recv() else { panic!("a buffer waits") };
-        assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count() as u64, written);
-        assert!(lines.len() <= BUFFER);
+        assert_eq!(counters.access_written.get() + counters.access_dropped.get(), pushed);
+        assert!(buffer.lines.capacity() >= BUFFER && buffer.lines.is_empty(), "the buffer is used again");
     }
 
     #[test]
     fn what_is_left_is_sent_by_a_tick_and_by_the_end() {
-        let (lines, inbox) = sync_channel(4);
-        let sender = AccessSender { format: Format::Json, lines };
-        let mut buffer = sender.buffer(Arc::default());
+        let dir = Dir::new("end");
+        let file = dir.0.join("access.log");
+        let (writer, lines) = LineWriter::start("lines", Target::File(file.clone()), 4).unwrap();
+        let counters = Arc::new(WorkerCounters::default());
+        let mut buffer = AccessSender::new(Format::Json, lines).buffer(counters.clone());
         buffer.flush();
-        assert!(inbox.try_recv().is_err(), "nothing to send");
         buffer.push(&record());
-        assert!(inbox.try_recv().is_err(), "not yet");
+        assert_eq!(counters.access_written.get(), 0, "not yet");
         buffer.flush();
-        assert!(inbox.try_recv().is_ok());
+        assert_eq!(counters.access_written.get(), 1);
         buffer.push(&record());
         drop(buffer);
-        assert!(inbox.try_recv().is_ok());
+        assert_eq!(counters.access_written.get(), 2);
+        assert!(writer.stop(Duration::from_secs(10)));
+        let text = std::fs::read_to_string(file).unwrap();
+        assert_eq!(text.lines().filter(|line| line.ends_with("\"retries\":0}")).count(), 2, "{text}");
+    }
+
+    struct Dir(std::path::PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("mainstay-access-{name}-{}", std::process::id()));
+            std::fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _removed = std::fs::remove_dir_all(&self.0);
+        }
     }
 }
