@@ -18,6 +18,8 @@ mod probe;
 mod prober;
 mod status;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,0 +1,8 @@
+//! Control against real sockets on this machine. Waiting is always for a condition, with a bound.
+
+mod checks;
+mod harness;
+mod names;
+mod plans;
+mod probes;
+mod traffic;
