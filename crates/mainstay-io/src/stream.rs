@@ -55,6 +55,19 @@ impl Stream {
         polled.map_ok(|()| read.filled().len())
     }
 
+    /// Writes what fits of `parts`, in order, without waiting.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing fits: then wait with [`Stream::poll_writable`]. Else the operating system's.
+    pub fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self, parts) {
+            (Self::Tcp(stream), [one]) => stream.try_write(one),
+            (Self::Unix(stream), [one]) => stream.try_write(one),
+            (Self::Tcp(stream), _) => stream.try_write_vectored(parts),
+            (Self::Unix(stream), _) => stream.try_write_vectored(parts),
+        }
+    }
+
     /// Writes what fits of `parts`, in order.
     ///
     /// # Errors
@@ -65,6 +78,17 @@ impl Stream {
             (Self::Unix(stream), [one]) => Pin::new(stream).poll_write(cx, one),
             (Self::Tcp(stream), _) => Pin::new(stream).poll_write_vectored(cx, parts),
             (Self::Unix(stream), _) => Pin::new(stream).poll_write_vectored(cx, parts),
+        }
+    }
+
+    /// Ready when something may fit.
+    ///
+    /// # Errors
+    /// If the runtime is gone.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
         }
     }
 

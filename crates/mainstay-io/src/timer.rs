@@ -49,13 +49,14 @@ struct Inner {
     raised: Cell<u8>,
     heard: Cell<u8>,
     tag: Cell<u64>,
+    group: u64,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Timers {
-    /// Makes a slot without deadline.
+    /// Makes a slot without deadline. `group` is for [`Timers::raise_group`].
     #[must_use]
-    pub fn slot(&self) -> Slot {
+    pub fn slot(&self, group: u64) -> Slot {
         let mut slots = self.0.slots.borrow_mut();
         let index = u32::try_from(slots.len()).unwrap_or(u32::MAX);
         let inner = Rc::new(Inner {
@@ -64,6 +65,7 @@ impl Timers {
             raised: Cell::new(0),
             heard: Cell::new(u8::MAX),
             tag: Cell::new(0),
+            group,
             waker: RefCell::new(None),
         });
         slots.push(Rc::clone(&inner));
@@ -90,6 +92,13 @@ impl Timers {
     /// Raises `signal` for every slot with this tag.
     pub fn raise_tagged(&self, tag: u64, signal: u8) {
         for inner in self.0.slots.borrow().iter().filter(|inner| inner.tag.get() == tag) {
+            inner.raise(signal);
+        }
+    }
+
+    /// Raises `signal` for every slot of this group.
+    pub fn raise_group(&self, group: u64, signal: u8) {
+        for inner in self.0.slots.borrow().iter().filter(|inner| inner.group == group) {
             inner.raise(signal);
         }
     }
@@ -233,6 +242,12 @@ impl Raiser {
     pub fn raise(&self, signals: u8) {
         self.0.raise(signals);
     }
+
+    /// Whether both raise signals for the same slot.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Inner {
@@ -269,7 +284,7 @@ mod tests {
     async fn a_wait_ends_by_event_time_or_signal() {
         let origin = Instant::now();
         let timers = Timers::default();
-        let slot = timers.slot();
+        let slot = timers.slot(0);
         let ticking = timers.clone();
         let work = async {
             assert_eq!(slot.wait(|_| Poll::Ready(7)).await, Ok(7));
@@ -298,7 +313,7 @@ mod tests {
     #[test]
     fn dropped_slots_leave_the_others_in_place() {
         let timers = Timers::default();
-        let (a, b, c) = (timers.slot(), timers.slot(), timers.slot());
+        let (a, b, c) = (timers.slot(0), timers.slot(0), timers.slot(0));
         drop(a);
         c.tag(1);
         timers.raise_tagged(1, 1);

@@ -4,10 +4,14 @@
 //! `mainstay-core`), parses bytes by itself (that is `mainstay-wire`) or touches the operating system directly
 //! (that is `mainstay-io`).
 //!
-//! Read first: [`params::Plan`], [`view::Snapshot`], [`view::Report`].
+//! Read first: [`params::Plan`], [`view::Snapshot`], [`front::Front`].
 
 pub mod access;
 pub mod control;
 pub mod counters;
+pub mod front;
+mod http;
 pub mod params;
+mod pool;
 pub mod view;
+mod worker;

@@ -39,3 +39,4 @@ pub use request_write::{ForwardedEdit, HostEdit, RequestEdit};
 pub use response::{Response, response};
 pub use response_write::{ResponseEdit, reason};
 pub use target::host_name;
+pub use write::write_field;

@@ -3,7 +3,7 @@
 use super::fields::{Kind, Line, kind_of};
 use super::message::BodyLength;
 use super::request::Request;
-use super::write::{Runs, content_length, field, list_field};
+use super::write::{Runs, content_length, list_field, write_field};
 
 /// What is changed in a request head on its way.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ impl Request<'_> {
             self.write_request_line(runs.flush(), edit.prefix);
         }
         if let Some(host) = new_host {
-            field(runs.flush(), b"Host", host);
+            write_field(runs.flush(), b"Host", host);
         }
         for line in self.fields.lines(self.head) {
             if self.is_kept(&line, edit, new_host.is_some()) {
@@ -80,7 +80,7 @@ impl Request<'_> {
         self.write_forwarded(out, edit);
         for (name, value) in edit.set {
             if !value.is_empty() && !is_ours(name) {
-                field(out, name, value);
+                write_field(out, name, value);
             }
         }
         out.extend_from_slice(b"\r\n");
@@ -163,13 +163,13 @@ impl Request<'_> {
             out.extend_from_slice(b"\r\n");
         }
         if is_free(b"X-Forwarded-Proto") && !has(Kind::ForwardedProto) {
-            field(out, b"X-Forwarded-Proto", proto);
+            write_field(out, b"X-Forwarded-Proto", proto);
         }
         if let Some(host) = self.host
             && is_free(b"X-Forwarded-Host")
             && !has(Kind::ForwardedHost)
         {
-            field(out, b"X-Forwarded-Host", host);
+            write_field(out, b"X-Forwarded-Host", host);
         }
     }
 }

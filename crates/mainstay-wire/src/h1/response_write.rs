@@ -4,7 +4,7 @@ use super::fields::{Kind, Line};
 use super::message::{Connection, ResponseBody, Version};
 use super::request_write::is_ours;
 use super::response::Response;
-use super::write::{Runs, content_length, decimal, field, list_field};
+use super::write::{Runs, content_length, decimal, list_field, write_field};
 
 /// What is changed in a response head on its way.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ impl Response<'_> {
         }
         for (name, value) in edit.add {
             if !is_ours(name) {
-                field(out, name, value);
+                write_field(out, name, value);
             }
         }
         out.extend_from_slice(b"\r\n");

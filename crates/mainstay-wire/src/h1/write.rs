@@ -34,7 +34,7 @@ impl<'a> Runs<'a> {
 
 /// Writes a field line. A name that is no token writes nothing, and a control byte in the value becomes a space: values
 /// may be made of parts of a request, and a line of ours must stay one line.
-pub(crate) fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     if !is_token(name) {
         return;
     }
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn a_value_never_becomes_a_second_line() {
         let mut out = Vec::new();
-        field(&mut out, b"X-A", b"1\r\nX-B: 2\0");
-        field(&mut out, b"X-C: 1\r\nX-D", b"3");
+        write_field(&mut out, b"X-A", b"1\r\nX-B: 2\0");
+        write_field(&mut out, b"X-C: 1\r\nX-D", b"3");
         assert_eq!(out, b"X-A: 1  X-B: 2 \r\n");
     }
 

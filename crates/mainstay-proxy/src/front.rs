@@ -1,0 +1,249 @@
+//! The front as a whole: workers, control, and going over from one plan to the next.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mainstay_io::listen::{self, Bound, ListenError, Local, Place};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::access::AccessSender;
+use crate::control::Control;
+use crate::counters::Registry;
+use crate::params::{At, Listener, Plan};
+use crate::pool::Limits;
+use crate::worker::{Birth, Command, Handle, spawn};
+
+/// How a front is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Worker threads; at least one is started.
+    pub workers: usize,
+    /// How long what runs on a plan that is gone may go on.
+    pub drain: Duration,
+    /// Where requests are logged.
+    pub access: Option<AccessSender>,
+}
+
+/// A running front.
+pub struct Front {
+    control: Control,
+    registry: Arc<Registry>,
+    workers: Vec<Handle>,
+    plan: Mutex<Arc<Plan>>,
+    /// Held while one plan goes over to the next, so that two reloads do not mix.
+    replacing: tokio::sync::Mutex<()>,
+    bound: Mutex<Vec<(At, Local)>>,
+}
+
+/// Why a front could not start, or go over to another plan. Nothing has changed then.
+#[derive(Debug)]
+pub enum StartError {
+    /// A listener cannot be had.
+    Listen {
+        /// Its name.
+        listener: Arc<str>,
+        /// What is wrong.
+        source: ListenError,
+    },
+    /// A worker could not be started.
+    Worker(io::Error),
+    /// The workers are gone.
+    Stopped,
+}
+
+/// How a front ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Everything under way was finished.
+    Drained,
+    /// Some of it was ended at the deadline.
+    Cut,
+}
+
+impl Front {
+    /// Starts a front: takes the listeners' addresses first, so that a fault there leaves nothing half started, then
+    /// serves them. Checks and look-ups run on the runtime this is called from.
+    ///
+    /// # Errors
+    /// A listener or a worker that cannot be had.
+    pub async fn start(plan: Plan, options: Options) -> Result<Self, StartError> {
+        let workers = options.workers.max(1);
+        let bound = bind(&plan.listeners, workers)?;
+        let plan = Arc::new(plan);
+        let (control, snapshots, reports) = Control::start(Arc::clone(&plan));
+        control.named(NAMES_WITHIN).await;
+        let (registry, limits) = (Arc::new(Registry::default()), Arc::new(Limits::default()));
+        let birth = |index| Birth {
+            index,
+            registry: Arc::clone(&registry),
+            limits: Arc::clone(&limits),
+            reports: reports.clone(),
+            snapshots: snapshots.clone(),
+            patience: options.drain,
+            access: options.access.clone(),
+        };
+        let workers: io::Result<Vec<_>> = (0..workers).map(|index| spawn(birth(index))).collect();
+        let front = Self {
+            control,
+            workers: workers.map_err(StartError::Worker)?,
+            plan: Mutex::new(plan),
+            replacing: tokio::sync::Mutex::default(),
+            bound: Mutex::default(),
+            registry,
+        };
+        front.listen(bound).await?;
+        Ok(front)
+    }
+
+    /// Goes over to another plan. Listeners of the same address, and pools that are the same, stay as they are with
+    /// their connections and their health. What runs on what is gone may go on for `drain`.
+    ///
+    /// # Errors
+    /// A new listener cannot be had; the old plan goes on.
+    pub async fn replace(&self, plan: Plan, drain: Duration) -> Result<(), StartError> {
+        let _turn = self.replacing.lock().await;
+        let old = self.plan();
+        let is_in = |plan: &Plan, at: &At| plan.listeners.iter().any(|listener| listener.at == *at);
+        let fresh: Vec<_> = plan.listeners.iter().filter(|listener| !is_in(&old, &listener.at)).cloned().collect();
+        let bound = bind(&fresh, self.workers.len())?;
+        let gone: Vec<_> = old.listeners.iter().map(|one| one.at.clone()).filter(|at| !is_in(&plan, at)).collect();
+        let plan = Arc::new(plan);
+        self.tell(|| Command::Patience(drain)).await?;
+        self.control.replace(Arc::clone(&plan)).await;
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&plan);
+        self.listen(bound).await?;
+        for at in &gone {
+            self.tell(|| Command::Close(at.clone())).await?;
+        }
+        self.lock_bound().retain(|(at, _)| !gone.contains(at));
+        self.registry.prune(&plan);
+        self.cut_later(gone, drain);
+        Ok(())
+    }
+
+    /// Ends the front: listeners close, clients are told, what is under way gets `drain` to finish, the rest is ended.
+    pub async fn stop(self, drain: Duration) -> Stopped {
+        let deadline = Instant::now() + drain;
+        let mut done = Vec::new();
+        for worker in &self.workers {
+            let (tell, told) = oneshot::channel();
+            if worker.commands.send(Command::Drain(tell)).await.is_ok() {
+                done.push(told);
+            }
+        }
+        let mut stopped = Stopped::Drained;
+        for told in &mut done {
+            if timeout_at(deadline, told).await.is_err() {
+                stopped = Stopped::Cut;
+            }
+        }
+        for worker in self.workers {
+            // Fails when the worker has drained and gone, which is what is wanted.
+            let _ = worker.commands.send(Command::Kill).await;
+            let _ = tokio::task::spawn_blocking(move || worker.thread.join()).await;
+        }
+        stopped
+    }
+
+    /// The control side: how nodes are, drain and admit.
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// What the workers count.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// The plan that is run.
+    #[must_use]
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is listened on for a listener's address: with the port that was given where 0 was asked for.
+    #[must_use]
+    pub fn local(&self, at: &At) -> Option<Local> {
+        self.lock_bound().iter().find(|(known, _)| known == at).map(|(_, local)| local.clone())
+    }
+
+    fn lock_bound(&self) -> std::sync::MutexGuard<'_, Vec<(At, Local)>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn listen(&self, bound: Vec<(At, Bound)>) -> Result<(), StartError> {
+        for (at, bound) in bound {
+            self.lock_bound().push((at.clone(), bound.local));
+            for (worker, socket) in self.workers.iter().zip(bound.sockets) {
+                let told = worker.commands.send(Command::Listen(at.clone(), socket)).await;
+                told.map_err(|_| StartError::Stopped)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, command: impl Fn() -> Command) -> Result<(), StartError> {
+        for worker in &self.workers {
+            worker.commands.send(command()).await.map_err(|_| StartError::Stopped)?;
+        }
+        Ok(())
+    }
+
+    /// Ends what is left of closed listeners once they have had their time.
+    fn cut_later(&self, gone: Vec<At>, drain: Duration) {
+        let workers: Vec<_> = self.workers.iter().map(|worker| worker.commands.clone()).collect();
+        tokio::spawn(async move {
+            tokio::time::sleep(drain).await;
+            for worker in &workers {
+                for at in &gone {
+                    // A worker that is gone has nothing left to cut.
+                    let _ = worker.send(Command::Cut(at.clone())).await;
+                }
+            }
+        });
+    }
+}
+
+fn bind(listeners: &[Listener], workers: usize) -> Result<Vec<(At, Bound)>, StartError> {
+    let bind = |listener: &Listener| {
+        let place = match &listener.at {
+            At::Tcp(address) => Place::Tcp(*address),
+            At::Unix { path, mode, owner } => {
+                Place::Unix { path: path.clone(), mode: *mode, owner: owner.unwrap_or_default() }
+            }
+        };
+        let bound = listen::bind(&place, listener.backlog, workers);
+        let name = Arc::clone(&listener.name);
+        let bound = bound.map_err(|source| StartError::Listen { listener: name, source })?;
+        Ok((listener.at.clone(), bound))
+    };
+    listeners.iter().map(bind).collect()
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { listener, .. } => write!(f, "listener {listener} cannot start"),
+            Self::Worker(_) => write!(f, "start a worker thread"),
+            Self::Stopped => write!(f, "the workers have ended"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Listen { source, .. } => Some(source),
+            Self::Worker(source) => Some(source),
+            Self::Stopped => None,
+        }
+    }
+}
+
+/// How long a start waits for the names of nodes; those that do not resolve by then are out until they do.
+const NAMES_WITHIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,122 @@
+//! The rest of an answer, from the node to the client.
+
+use std::time::Duration;
+
+use mainstay_io::clock;
+use mainstay_io::timer::Interrupt;
+
+use super::answer::Answer;
+use super::job::Job;
+use super::spares::Buffers;
+use super::write::{WriteEnd, write_now, write_rest};
+use super::{Conn, Flow};
+use crate::params::Forward;
+use crate::pool::Connection;
+use crate::worker::{KILL, NODE_OUT};
+
+impl Conn {
+    /// Passes on the answer's body as it comes. `Again` when it is through.
+    pub(super) async fn relay(
+        &mut self,
+        job: &mut Job,
+        buffers: &mut Buffers,
+        forward: &Forward,
+        up: &mut Connection,
+        answer: &mut Answer,
+    ) -> Flow {
+        loop {
+            if !buffers.spill.is_empty()
+                && let Err(flow) = self.push_down(job, buffers).await
+            {
+                return flow;
+            }
+            if answer.body.is_done() {
+                return Flow::Again;
+            }
+            let count = match self.read_body(up, forward).await {
+                Ok(0) if matches!(answer.body, super::body::Body::UntilClose) => return Flow::Again,
+                Ok(count) if count > 0 => count,
+                _ => {
+                    // The client must not take the part for the whole.
+                    job.account.reason = "node_lost_in_answer";
+                    return Flow::Abort;
+                }
+            };
+            if !self.pass_down(job, buffers, answer, count) {
+                job.account.reason = "answer_invalid";
+                return Flow::Abort;
+            }
+        }
+    }
+
+    async fn read_body(&mut self, up: &mut Connection, forward: &Forward) -> Result<usize, ()> {
+        self.slot.hear(NODE_OUT | KILL);
+        self.slot.set(clock::now() + forward.read_timeout);
+        loop {
+            let (worker, stream) = (&self.worker, &mut up.stream);
+            match self.slot.wait(|cx| stream.poll_read(cx, &mut worker.lent.borrow_mut())).await {
+                Ok(read) => return read.map_err(|_| ()),
+                Err(Interrupt::Signal(signals)) if signals & KILL == 0 => {
+                    self.slot.hear(KILL);
+                    self.slot.set(clock::now() + LAST_WORDS);
+                }
+                Err(_) => return Err(()),
+            }
+        }
+    }
+
+    /// Passes on the `count` bytes in the lent buffer; what the client does not take at once goes into the spill.
+    /// False when they break the protocol.
+    fn pass_down(&mut self, job: &mut Job, buffers: &mut Buffers, answer: &mut Answer, count: usize) -> bool {
+        let lent = self.worker.lent.borrow();
+        let bytes = lent.get(..count).unwrap_or_default();
+        if answer.dechunks {
+            let taken = answer.body.take_data(bytes, &mut buffers.spill);
+            return taken.is_ok();
+        }
+        let Ok(used) = answer.body.take(bytes) else { return false };
+        answer.node_keeps &= used == count;
+        let body = bytes.get(..used).unwrap_or_default();
+        // A client that is gone shows itself again when the rest is written.
+        let written = write_now(&self.stream, body, &[]).unwrap_or(0);
+        job.account.bytes_out += written as u64;
+        buffers.spill.extend_from_slice(body.get(written..).unwrap_or_default());
+        true
+    }
+
+    /// Writes the spill to the client.
+    pub(super) async fn push_down(&mut self, job: &mut Job, buffers: &mut Buffers) -> Result<(), Flow> {
+        self.slot.hear(KILL);
+        let patience = || clock::now() + job.table.limits.send_timeout;
+        let written = write_rest(&self.stream, &self.slot, (&buffers.spill, &[]), 0, patience).await;
+        match written {
+            Ok(()) => {
+                job.account.bytes_out += buffers.spill.len() as u64;
+                buffers.spill.clear();
+                Ok(())
+            }
+            Err(end) => {
+                job.account.reason = match end {
+                    WriteEnd::Broken => "client_gone",
+                    WriteEnd::Interrupted(Interrupt::Expired) => "client_does_not_read",
+                    WriteEnd::Interrupted(Interrupt::Signal(_)) => "killed",
+                };
+                if let WriteEnd::Interrupted(Interrupt::Expired) = end {
+                    self.limit(crate::counters::Limit::SendTimeout);
+                }
+                Err(Flow::Abort)
+            }
+        }
+    }
+
+    /// Writes an interim response's head, in the buffers' `reply`, to the client.
+    pub(super) async fn pass_interim(&mut self, job: &mut Job, buffers: &mut Buffers) -> Result<(), Flow> {
+        buffers.spill.extend_from_slice(&buffers.reply);
+        let pushed = self.push_down(job, buffers).await;
+        self.slot.hear(NODE_OUT | KILL);
+        pushed
+    }
+}
+
+/// How long a node that is out may be silent in the middle of an answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -1,0 +1,132 @@
+//! Carrying a request to a node, and to another one where that is allowed.
+
+use std::rc::Rc;
+
+use mainstay_core::retry::{self, Decision, RetryRule, Stop};
+use mainstay_io::clock;
+use mainstay_wire::h1::{self, Parsed};
+
+use super::attempt::{Attempt, Failed};
+use super::job::Job;
+use super::log::{Outcome, Tried};
+use super::spares::Buffers;
+use super::{Conn, Flow};
+use crate::counters;
+use crate::params::{Forward, HostRule, Retry};
+use crate::pool::{Key, Pool};
+use crate::view::Event;
+
+impl Conn {
+    /// Tries nodes until one has answered, or no further try is allowed.
+    pub(super) async fn forward(&mut self, job: &mut Job, buffers: &mut Buffers, forward: &Forward) -> Flow {
+        let Some(pool) = job.route.pool.clone() else { return Flow::Abort };
+        pool.count_request(job.begun);
+        let mut same = None;
+        let flow = loop {
+            let key = if buffers.key.is_empty() { Key::None } else { Key::Bytes(&buffers.key) };
+            let Some(index) = same.take().or_else(|| pool.pick(key, &buffers.tried, clock::now())) else {
+                match Box::pin(self.no_node(job, buffers, &pool)).await {
+                    Ok(()) => continue,
+                    Err(flow) => break flow,
+                }
+            };
+            buffers.tried.push(index);
+            if forward.host == HostRule::Node {
+                self.rewrite_head(job, buffers, forward, &pool, index);
+            }
+            let failed = match self.attempt(job, buffers, forward, &pool, index).await {
+                Attempt::Ended(flow) => break flow,
+                Attempt::Failed(failed) => failed,
+            };
+            self.note_failure(&pool, index, &failed, buffers);
+            let decision = failed.decided.unwrap_or_else(|| self.again(job, buffers, &forward.retry, &pool, &failed));
+            match decision {
+                Decision::Another => {}
+                Decision::Same => {
+                    buffers.tried.pop();
+                    same = Some(index);
+                }
+                Decision::Stop(_) => break Box::pin(self.answer_failure(job, buffers, &failed)).await,
+            }
+            if let Some(node) = pool.node(index) {
+                node.counters.retries_away.one();
+            }
+        };
+        if !job.route.mirrors.is_empty() {
+            self.mirror(job, buffers, forward);
+        }
+        flow
+    }
+
+    /// Writes the head anew for a node that is to see its own name as Host.
+    fn rewrite_head(&self, job: &Job, buffers: &mut Buffers, forward: &Forward, pool: &Pool, index: u32) {
+        let Some(node) = pool.node(index) else { return };
+        let head = self.input.get(..job.head_len).unwrap_or_default();
+        if let Ok(Parsed::Done(request)) = h1::request(head, &job.table.head_limits()) {
+            let context = self.context(&request, &job.route);
+            job.route.node_head(forward, Some(&node.name), job.upgrade).write(&context, buffers);
+        }
+    }
+
+    /// Whether the request is tried again.
+    pub(super) fn again(
+        &self,
+        job: &Job,
+        buffers: &Buffers,
+        rule: &Retry,
+        pool: &Rc<Pool>,
+        failed: &Failed,
+    ) -> Decision {
+        let now = clock::now();
+        let decision = retry::decide(
+            &core_rule(rule),
+            &retry::Attempt {
+                failure: failed.failure,
+                sent: failed.sent,
+                repeatable: job.method.is_idempotent(),
+                answer: retry::Answer::NotBegun,
+                body: job.kept,
+                connection: failed.connection,
+                tries: u32::try_from(buffers.tries.len()).unwrap_or(u32::MAX),
+                nodes_left: pool.left(&buffers.tried),
+                elapsed: now.since(job.begun),
+            },
+        );
+        if matches!(decision, Decision::Stop(_)) {
+            return decision;
+        }
+        if pool.take_retry(now) { decision } else { Decision::Stop(Stop::Rule) }
+    }
+
+    /// Tells whom it concerns that a node has failed, and notes it for the log.
+    fn note_failure(&self, pool: &Rc<Pool>, index: u32, failed: &Failed, buffers: &mut Buffers) {
+        buffers.tries.push(Tried { pool: Rc::clone(pool), node: index, outcome: failed.outcome });
+        let Some(node) = pool.node(index) else { return };
+        match failed.outcome {
+            Outcome::Answered(_) => node.counters.failures.one(counters::Failure::Status),
+            outcome => outcome.failure().into_iter().for_each(|failure| node.counters.failures.one(failure)),
+        }
+        // An idle connection may end of its age, and a busy node is no broken one: neither speaks against the node.
+        let event = match failed.failure {
+            retry::Failure::Broken if failed.connection == retry::Connection::Reused => return,
+            retry::Failure::Connect if failed.outcome.is_local() => return,
+            retry::Failure::Connect | retry::Failure::Broken | retry::Failure::Invalid => Event::Failed,
+            retry::Failure::Timeout => Event::TimedOut,
+            retry::Failure::Status(500..) => Event::Failed,
+            retry::Failure::Status(_) | retry::Failure::NodeOut => return,
+        };
+        self.worker.report(pool, index, event);
+    }
+}
+
+fn core_rule(rule: &Retry) -> RetryRule<'_> {
+    RetryRule {
+        tries: rule.tries,
+        within: rule.within,
+        on_error: rule.on_error,
+        on_timeout: rule.on_timeout,
+        on_invalid: rule.on_invalid,
+        statuses: &rule.statuses,
+        non_idempotent: rule.non_idempotent,
+    }
+}

@@ -1,0 +1,87 @@
+//! One request, as far as it outlives its head.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use mainstay_core::{Moment, retry};
+use mainstay_wire::h1::{Method, Version};
+
+use super::body::Body;
+use super::route::{Route, Table};
+use crate::params::Action;
+
+/// One request, as far as it outlives its head.
+pub(super) struct Job {
+    pub(super) table: Rc<Table>,
+    pub(super) route: Rc<Route>,
+    /// When its first byte came.
+    pub(super) begun: Moment,
+    pub(super) method: Method,
+    pub(super) version: Version,
+    /// Whether the client wants to keep the connection.
+    pub(super) keep: bool,
+    /// Whether it asks for another protocol.
+    pub(super) upgrade: bool,
+    /// Length of its head in the connection's input.
+    pub(super) head_len: usize,
+    /// Bytes of the body in the input, behind the head. All that came, while [`Job::kept`].
+    pub(super) body_here: usize,
+    /// What is still to come of the body.
+    pub(super) body: Body,
+    /// Bytes of the body seen.
+    pub(super) body_seen: u64,
+    /// Whether all of the body seen so far is in the input, so that it can be sent again.
+    pub(super) kept: retry::Body,
+    /// Set when it is refused before anything is done: the status.
+    pub(super) refusal: Option<u16>,
+    /// How it went, for the log.
+    pub(super) account: Account,
+}
+
+/// How a request went.
+#[derive(Default)]
+pub(super) struct Account {
+    /// Status the client got; 0 for none.
+    pub(super) status: u16,
+    /// Bytes written to the client, heads included.
+    pub(super) bytes_out: u64,
+    /// Time to connect to the last node; `None` when an idle connection was used.
+    pub(super) connect: Option<Duration>,
+    /// From the request's first byte to the answer's.
+    pub(super) first_byte: Option<Duration>,
+    /// Why it failed; empty if it did not.
+    pub(super) reason: &'static str,
+}
+
+impl Job {
+    /// A request of which nothing is known but that `input` bytes of it came.
+    pub(super) fn unknown(table: &Rc<Table>, begun: Moment, input: usize) -> Self {
+        Self {
+            table: Rc::clone(table),
+            route: Rc::clone(table.nowhere()),
+            begun,
+            method: Method::Other,
+            version: Version::Http11,
+            keep: false,
+            upgrade: false,
+            head_len: input,
+            body_here: 0,
+            body: Body::Done,
+            body_seen: 0,
+            kept: retry::Body::Gone,
+            refusal: None,
+            account: Account::default(),
+        }
+    }
+
+    /// Largest body that must be kept for copies.
+    pub(super) fn mirrored(&self) -> usize {
+        let Action::Forward(forward) = &self.route.params.action else { return 0 };
+        forward.mirrors.iter().map(|mirror| mirror.body_max).max().unwrap_or(0)
+    }
+
+    /// Whether the connection can be kept after this request, as far as the request is concerned.
+    pub(super) fn can_keep(&self) -> bool {
+        self.keep && self.body.is_done()
+    }
+}

@@ -1,0 +1,148 @@
+//! What is told of a request once it is done.
+
+use std::rc::Rc;
+
+use mainstay_io::clock;
+
+use super::Conn;
+use super::job::Job;
+use super::spares::Buffers;
+use crate::access::{self, Record, Try};
+use crate::counters::{Class, Failure, Limit};
+use crate::pool::Pool;
+use crate::worker::Peer;
+
+/// A node that was tried, and how it went.
+pub(super) struct Tried {
+    pub(super) pool: Rc<Pool>,
+    pub(super) node: u32,
+    pub(super) outcome: Outcome,
+}
+
+impl Tried {
+    fn told(&self) -> Try<'_> {
+        let node = self.pool.node(self.node).map_or("", |node| &node.name);
+        Try { node, outcome: self.outcome.told() }
+    }
+}
+
+/// How a try on one node went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It answered with this status.
+    Answered(u16),
+    /// It could not be connected to.
+    Refused,
+    /// Mainstay has no descriptors, ports or memory left for a connection.
+    NoResources,
+    /// Connecting took too long.
+    ConnectTimeout,
+    /// Every connection it may have is in use.
+    Busy,
+    /// The connection broke before the answer.
+    Broken,
+    /// No answer in time.
+    Timeout,
+    /// What it answered breaks the protocol.
+    Invalid,
+    /// It went out while the request waited.
+    NodeOut,
+}
+
+impl Outcome {
+    /// What the access log says of it.
+    fn told(self) -> access::Outcome {
+        match (self, self.failure()) {
+            (Self::Answered(status), _) => access::Outcome::Status(status),
+            (_, Some(failure)) => access::Outcome::Failed(failure),
+            (_, None) => access::Outcome::Abandoned,
+        }
+    }
+
+    /// A word for logs.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::Refused => "refused",
+            Self::NoResources => "no_resources",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Busy => "busy",
+            Self::Broken => "broken",
+            Self::Timeout => "timeout",
+            Self::Invalid => "invalid",
+            Self::NodeOut => "node_out",
+        }
+    }
+
+    /// Whether the node may have seen the request.
+    pub(super) fn was_sent(self) -> bool {
+        !matches!(self, Self::Refused | Self::NoResources | Self::ConnectTimeout | Self::Busy)
+    }
+
+    /// Whether the fault is here, not with the node.
+    pub(super) fn is_local(self) -> bool {
+        matches!(self, Self::NoResources | Self::Busy)
+    }
+
+    /// The kind of failure; `None` when the node did not fail.
+    pub(super) fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Refused => Some(Failure::Connect),
+            Self::ConnectTimeout => Some(Failure::ConnectTimeout),
+            Self::Broken => Some(Failure::Broken),
+            Self::Timeout => Some(Failure::Timeout),
+            Self::Invalid => Some(Failure::Invalid),
+            Self::NodeOut => Some(Failure::WentOut),
+            Self::Answered(_) | Self::NoResources | Self::Busy => None,
+        }
+    }
+}
+
+impl Conn {
+    /// Counts a request that is done and writes it to the access log.
+    pub(super) fn log(&self, job: &Job, buffers: &Buffers) {
+        let now = clock::now();
+        let Some(counters) = self.listening.counters() else { return };
+        let bytes_in = job.head_len as u64 + job.body_seen;
+        counters.requests.one();
+        counters.answers.one(Class::of(job.account.status));
+        counters.bytes_in.add(bytes_in);
+        counters.bytes_out.add(job.account.bytes_out);
+        counters.duration.record(now.since(job.begun));
+        if let Some(access) = self.worker.access.borrow_mut().as_mut().filter(|_| job.table.access_log) {
+            let (method, target) = start_line(self.input.get(..job.head_len).unwrap_or_default());
+            let tries: Vec<_> = buffers.tries.iter().map(Tried::told).collect();
+            access.push(&Record {
+                client: match self.peer {
+                    Peer::Tcp(address) => Some(address),
+                    Peer::Unix => None,
+                },
+                listener: &self.listening.name(),
+                method,
+                target,
+                status: job.account.status,
+                bytes_in,
+                bytes_out: job.account.bytes_out,
+                tries: &tries,
+                connect: job.account.connect,
+                first_byte: job.account.first_byte,
+                end: now.since(job.begun),
+                reason: Some(job.account.reason).filter(|reason| !reason.is_empty()),
+            });
+        }
+    }
+
+    /// Counts a limit that was reached.
+    pub(super) fn limit(&self, limit: Limit) {
+        if let Some(counters) = self.listening.counters() {
+            counters.limits.one(limit);
+        }
+    }
+}
+
+/// Method and target of a head, also of one that is no request.
+fn start_line(head: &[u8]) -> (&[u8], &[u8]) {
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).find(|line| !line.is_empty()).unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+}

@@ -1,0 +1,223 @@
+//! The HTTP/1 engine: one task per client connection, which carries its requests one after the other.
+//!
+//! In the steady state a request costs two reads, two writes and a share of the event queue. An idle connection owns
+//! no buffer: bytes are read into the worker's lent one, and what must outlive the moment goes into spares.
+
+mod answer;
+mod attempt;
+mod body;
+mod down;
+mod forward;
+mod job;
+mod log;
+mod mirror;
+mod node_head;
+mod prepare;
+mod queue;
+mod reply;
+pub(crate) mod route;
+mod spares;
+mod template;
+mod tunnel;
+mod up;
+mod write;
+
+use std::rc::Rc;
+
+use mainstay_io::clock;
+use mainstay_io::stream::Stream;
+use mainstay_io::timer::{Interrupt, Slot};
+
+use crate::counters::Limit;
+use crate::params::Action;
+use crate::pool::Permit;
+use crate::worker::{DRAIN, KILL, Listening, Peer, Worker};
+
+use job::Job;
+use prepare::Prepared;
+use spares::Buffers;
+pub(crate) use spares::Spares;
+
+/// A client's connection.
+struct Conn {
+    worker: Rc<Worker>,
+    listening: Rc<Listening>,
+    stream: Stream,
+    peer: Peer,
+    slot: Slot,
+    /// Bytes read from the client and not yet done with: a head, and behind it what came along.
+    input: Vec<u8>,
+    /// Requests answered.
+    served: u64,
+    _permit: Permit,
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// The next request may come.
+    Again,
+    /// It ends: all that the client sent was read.
+    Close,
+    /// It ends while the client may still be sending: it gets to read the answer all the same.
+    Linger,
+    /// It ends at once: nobody is there, or what was written is no whole answer.
+    Abort,
+}
+
+/// Carries a client's requests until the connection ends.
+pub(crate) async fn serve(worker: Rc<Worker>, listening: Rc<Listening>, stream: Stream, peer: Peer, permit: Permit) {
+    let slot = worker.timers.slot(listening.group);
+    let mut conn = Conn { worker, listening, stream, peer, slot, input: Vec::new(), served: 0, _permit: permit };
+    let end = loop {
+        match conn.turn().await {
+            Flow::Again => {}
+            end => break end,
+        }
+    };
+    match end {
+        Flow::Again | Flow::Close => {}
+        Flow::Linger => Box::pin(conn.linger()).await,
+        Flow::Abort => conn.stream.reset_on_close(),
+    }
+    conn.worker.spares.give_bytes(std::mem::take(&mut conn.input));
+}
+
+impl Conn {
+    /// One request, from the first byte of its head to the last of its answer.
+    async fn turn(&mut self) -> Flow {
+        self.slot.tag(0);
+        self.slot.hear(DRAIN | KILL);
+        let mut looked_at = 0;
+        let mut begun = None;
+        loop {
+            if !self.input.is_empty() && self.may_be_whole(looked_at) {
+                looked_at = self.input.len();
+                let begun = *begun.get_or_insert_with(clock::now);
+                let mut buffers = self.worker.spares.take();
+                match self.prepare(&mut buffers, begun) {
+                    Prepared::More => {}
+                    Prepared::Refused(fault) => return Box::pin(self.refuse(buffers, fault)).await,
+                    Prepared::Ready(job) => return self.work(job, buffers).await,
+                }
+                self.worker.spares.give(buffers);
+            }
+            if let Err(flow) = self.read_head(&mut begun).await {
+                return flow;
+            }
+        }
+    }
+
+    /// Whether the bytes since `looked_at` can have completed a head: only a line feed can. Keeps a head that drips in
+    /// byte by byte from being looked at from its start for each of them.
+    fn may_be_whole(&self, looked_at: usize) -> bool {
+        let fresh = self.input.get(looked_at..).unwrap_or_default();
+        fresh.contains(&b'\n') || self.input.len() > LOOK_ANYWAY
+    }
+
+    /// Reads more of a head. `begun` is when its first byte came.
+    async fn read_head(&mut self, begun: &mut Option<mainstay_core::Moment>) -> Result<(), Flow> {
+        let Some(table) = self.table() else { return Err(Flow::Close) };
+        let limits = &table.limits;
+        match *begun {
+            Some(begun) => self.slot.set(begun + limits.head_timeout),
+            None if self.ending() => self.slot.set(clock::now() + LAST_CALL.min(limits.idle_timeout)),
+            // The first request of a connection has as long as a head has.
+            None if self.served == 0 => self.slot.set(clock::now() + limits.head_timeout),
+            None => self.slot.set(clock::now() + limits.idle_timeout),
+        }
+        let (worker, stream) = (&self.worker, &mut self.stream);
+        let read = self.slot.wait(|cx| stream.poll_read(cx, &mut worker.lent.borrow_mut())).await;
+        match read {
+            Ok(Ok(0) | Err(_)) => Err(Flow::Abort),
+            Ok(Ok(count)) => {
+                begun.get_or_insert_with(clock::now);
+                if self.input.capacity() == 0 {
+                    self.input = self.worker.spares.take_bytes();
+                }
+                self.input.extend_from_slice(self.worker.lent.borrow().get(..count).unwrap_or_default());
+                Ok(())
+            }
+            // A request may be on its way just now, so an idle connection that is to end hears one more.
+            Err(Interrupt::Signal(signals)) if signals & KILL == 0 => {
+                self.slot.lower(DRAIN);
+                Ok(())
+            }
+            Err(Interrupt::Signal(_)) => Err(Flow::Abort),
+            Err(Interrupt::Expired) if begun.is_none() => {
+                self.limit(Limit::Idle);
+                Err(Flow::Close)
+            }
+            Err(Interrupt::Expired) => {
+                self.limit(Limit::HeadSlow);
+                Err(Box::pin(self.refuse_slow()).await)
+            }
+        }
+    }
+
+    async fn work(&mut self, mut job: Job, mut buffers: Box<Buffers>) -> Flow {
+        let route = Rc::clone(&job.route);
+        let flow = match &route.params.action {
+            _ if job.refusal.is_some() => Box::pin(self.answer_refusal(&mut job, &mut buffers)).await,
+            Action::Forward(forward) => self.forward(&mut job, &mut buffers, forward).await,
+            Action::Reply(reply) => Box::pin(self.answer_here(&mut job, &mut buffers, reply)).await,
+        };
+        self.log(&job, &buffers);
+        self.served += 1;
+        self.next_input(&job, &mut buffers);
+        self.worker.spares.give(buffers);
+        let all_read = job.body.is_done() && self.input.is_empty();
+        if flow == Flow::Close && !all_read { Flow::Linger } else { flow }
+    }
+
+    /// Lets go of the request that is done with and keeps what came behind it.
+    fn next_input(&mut self, job: &Job, buffers: &mut Buffers) {
+        if self.input.len() > job.head_len + job.body_here {
+            self.input.drain(..job.head_len + job.body_here);
+        } else {
+            self.input.clear();
+        }
+        self.input.append(&mut buffers.rest);
+        if self.input.is_empty() {
+            self.worker.spares.give_bytes(std::mem::take(&mut self.input));
+        }
+    }
+
+    /// Ends a connection so that the client gets to read what was written: says that nothing more comes, then lets what
+    /// the client still sends run dry for a while. Closing at once would make the kernel answer those bytes with a
+    /// reset, which takes the answer away from a client that has not read it yet (RFC 9112 9.6).
+    async fn linger(&mut self) {
+        if self.stream.shutdown_write().is_err() {
+            return;
+        }
+        self.slot.hear(KILL);
+        self.slot.set(clock::now() + LINGER);
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            let (worker, stream) = (&self.worker, &mut self.stream);
+            match self.slot.wait(|cx| stream.poll_read(cx, &mut worker.lent.borrow_mut())).await {
+                Ok(Ok(count)) if count > 0 => left = left.saturating_sub(count),
+                _ => return,
+            }
+        }
+    }
+
+    /// The listener's routes as they are now; `None` once the plan has the listener no longer.
+    fn table(&self) -> Option<Rc<route::Table>> {
+        self.worker.setup().table(self.listening.index()?).map(Rc::clone)
+    }
+
+    /// Whether clients are to be told that the connection ends.
+    fn ending(&self) -> bool {
+        self.listening.ending.get()
+    }
+}
+
+/// A head this long without a line feed is looked at all the same, to find that it is too long.
+const LOOK_ANYWAY: usize = 1024;
+/// How long an idle connection that is to end waits for one more request.
+const LAST_CALL: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long a connection that ends waits for the client to read its last answer.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+/// How much a client may still send meanwhile.
+const LINGER_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,77 @@
+//! Texts with values filled in per request.
+
+use std::io::Write;
+
+use mainstay_wire::h1;
+
+use super::route::without_port;
+use crate::params::{Part, Template};
+use crate::worker::{Listening, Peer};
+
+/// What a [`Template`] may speak of.
+pub(crate) struct Context<'a> {
+    pub(crate) request: &'a h1::Request<'a>,
+    pub(crate) peer: Peer,
+    pub(crate) listening: &'a Listening,
+    pub(crate) site_name: &'a str,
+    pub(crate) pool_name: &'a str,
+    pub(crate) status: u16,
+}
+
+impl Context<'_> {
+    /// Appends `template` to `out`. Bytes that may not stand in a field value cannot come in: they come from a head
+    /// that has been checked.
+    pub(crate) fn fill(&self, template: &Template, out: &mut Vec<u8>) {
+        for part in &template.0 {
+            self.fill_part(part, out);
+        }
+    }
+
+    fn fill_part(&self, part: &Part, out: &mut Vec<u8>) {
+        match part {
+            Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Part::Host => {
+                let host = self.request.host.map_or(self.site_name.as_bytes(), without_port);
+                out.extend(host.iter().map(u8::to_ascii_lowercase));
+            }
+            Part::Field(name) => out.extend_from_slice(self.request.field(name.as_bytes()).unwrap_or_default()),
+            Part::ClientAddress => write_address(self.peer, out),
+            Part::ClientPort => {
+                if let Peer::Tcp(address) = self.peer {
+                    write(out, format_args!("{}", address.port()));
+                }
+            }
+            Part::ForwardedFor => {
+                for (name, value) in self.request.fields() {
+                    if name.eq_ignore_ascii_case(b"x-forwarded-for") {
+                        out.extend_from_slice(value);
+                        out.extend_from_slice(b", ");
+                    }
+                }
+                write_address(self.peer, out);
+            }
+            Part::Scheme => out.extend_from_slice(b"http"),
+            Part::Method => out.extend_from_slice(self.request.method_text),
+            Part::Target => out.extend_from_slice(self.request.origin),
+            Part::Path => out.extend_from_slice(self.request.path),
+            Part::Query => out.extend_from_slice(self.request.query.unwrap_or_default()),
+            Part::PoolName => out.extend_from_slice(self.pool_name.as_bytes()),
+            Part::ServerAddress => out.extend_from_slice(self.listening.address.as_bytes()),
+            Part::ServerPort => write(out, format_args!("{}", self.listening.port)),
+            Part::Status => write(out, format_args!("{}", self.status)),
+        }
+    }
+}
+
+/// The client's address as it goes into fields; `unix:` where it has none.
+pub(crate) fn write_address(peer: Peer, out: &mut Vec<u8>) {
+    match peer {
+        Peer::Tcp(address) => write(out, format_args!("{}", address.ip().to_canonical())),
+        Peer::Unix => out.extend_from_slice(b"unix:"),
+    }
+}
+
+fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    // Writing to a vector cannot fail.
+    let _ = out.write_fmt(text);
+}

@@ -1,0 +1,148 @@
+//! One node as one worker sees it, and the connections to it that idle.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::sync::Arc;
+
+use mainstay_core::Moment;
+use mainstay_io::stream::Stream;
+
+use super::{Connection, Limit, Maker};
+use crate::counters::NodeCounters;
+use crate::params;
+use crate::view::{Endpoint, NodeView, OutReason, Standing};
+
+/// One node as one worker sees it.
+pub(crate) struct Node {
+    pub(crate) name: Arc<str>,
+    pub(crate) weight: u32,
+    pub(crate) role: params::Role,
+    pub(crate) counters: Arc<NodeCounters>,
+    pub(crate) limit: Option<Arc<Limit>>,
+    /// Mark of the slots that wait on this node.
+    pub(crate) tag: u64,
+    /// Requests and sessions under way on this worker.
+    pub(crate) in_flight: Cell<u32>,
+    /// Whether the one trial request of the present standing was given out.
+    pub(crate) trial_taken: Cell<bool>,
+    view: RefCell<NodeView>,
+    idle: RefCell<Vec<Idle>>,
+    keep_idle: usize,
+    max_requests: u64,
+}
+
+struct Idle {
+    stream: Stream,
+    requests: u64,
+    since: Moment,
+}
+
+impl Node {
+    /// A node that stands as `view` says.
+    pub(crate) fn new(pool: &params::Pool, node: &params::Node, view: &NodeView, maker: &Maker<'_>) -> Self {
+        let tag = maker.tags.get() + 1;
+        maker.tags.set(tag);
+        Self {
+            name: Arc::clone(&node.name),
+            weight: node.weight,
+            role: node.role,
+            counters: maker.registry.node(maker.worker, &pool.name, &node.name),
+            limit: maker.limits.get(&format!("node {}/{}", pool.name, node.name), node.max_connections),
+            tag,
+            in_flight: Cell::new(0),
+            trial_taken: Cell::new(false),
+            view: RefCell::new(view.clone()),
+            idle: RefCell::default(),
+            keep_idle: usize::try_from(pool.keep_idle).unwrap_or(usize::MAX),
+            max_requests: pool.requests_per_connection,
+        }
+    }
+
+    /// Takes over how control sees the node. True when what waits on it is to be ended.
+    pub(crate) fn apply(&self, view: &NodeView) -> bool {
+        let before = self.standing();
+        if before != view.standing {
+            self.trial_taken.set(false);
+        }
+        self.view.replace(view.clone());
+        if matches!(view.standing, Standing::Out(_) | Standing::Draining) {
+            self.idle.borrow_mut().clear();
+        }
+        before != view.standing
+            && matches!(view.standing, Standing::Out(OutReason::Check | OutReason::Unresolved | OutReason::Off))
+    }
+
+    /// Whether it gets new work.
+    pub(crate) fn standing(&self) -> Standing {
+        self.view.borrow().standing
+    }
+
+    /// Since when it stands so.
+    pub(crate) fn since(&self) -> Moment {
+        self.view.borrow().since
+    }
+
+    /// Whether a good answer from it is news.
+    pub(crate) fn answer_is_news(&self) -> bool {
+        let view = self.view.borrow();
+        view.suspect || view.standing == Standing::Trial
+    }
+
+    /// An idle connection, the latest used first. With `certain` the operating system is asked once more whether it
+    /// still lives, for what must not ride on a connection that is about to end.
+    pub(crate) fn take_idle(&self, now: Moment, longest: std::time::Duration, certain: bool) -> Option<(Stream, u64)> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(kept) = idle.pop() {
+            let fresh = now.since(kept.since) < longest;
+            if fresh && kept.stream.is_quiet() && (!certain || kept.stream.is_quiet_now()) {
+                return Some((kept.stream, kept.requests));
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next request, unless it is worn out or there are enough.
+    pub(crate) fn keep(&self, connection: Connection, now: Moment) {
+        let requests = connection.requests + 1;
+        let mut idle = self.idle.borrow_mut();
+        let wanted = matches!(self.standing(), Standing::In | Standing::Trial);
+        if wanted && requests < self.max_requests && idle.len() < self.keep_idle && connection.stream.is_quiet() {
+            idle.push(Idle { stream: connection.stream, requests, since: now });
+        }
+    }
+
+    /// Whether every connection it may have is in use.
+    pub(crate) fn is_full(&self) -> bool {
+        self.limit.as_ref().is_some_and(|limit| limit.is_full())
+    }
+
+    /// How many connections idle.
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    /// Drops the idle connections that have ended or idled for `longest`.
+    pub(crate) fn sweep(&self, now: Moment, longest: std::time::Duration) {
+        self.idle.borrow_mut().retain(|kept| now.since(kept.since) < longest && kept.stream.is_quiet());
+    }
+
+    /// Opens a connection to the first of its endpoints that takes one.
+    ///
+    /// # Errors
+    /// The last endpoint's refusal; "not found" when no endpoint is known.
+    pub(crate) async fn connect(&self) -> io::Result<Stream> {
+        let endpoints = Arc::clone(&self.view.borrow().endpoints);
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "its name was never resolved");
+        for endpoint in endpoints.iter() {
+            let connected = match endpoint {
+                Endpoint::Tcp(address) => Stream::connect_tcp(*address).await,
+                Endpoint::Unix(path) => Stream::connect_unix(path).await,
+            };
+            match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}

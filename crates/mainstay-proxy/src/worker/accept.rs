@@ -1,0 +1,163 @@
+//! Accepting clients.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use mainstay_io::clock;
+use mainstay_io::listen::Listener;
+use mainstay_io::stream::Stream;
+use mainstay_io::timer::{Interrupt, Slot};
+
+use super::{DRAIN, KILL, Setup, Worker};
+use crate::counters::ListenerCounters;
+use crate::http;
+use crate::params::{At, Service};
+use crate::pool::{Limit, Permit};
+
+/// A listener as one worker serves it. It lives as long as its address is in the plan; what is done there may change.
+pub(crate) struct Listening {
+    pub(crate) at: At,
+    /// The address it is really bound to, and its port (0 for a unix socket).
+    pub(crate) address: Arc<str>,
+    pub(crate) port: u16,
+    /// Whether clients are told to go: the listener is closed, or all of Mainstay is about to end.
+    pub(crate) ending: Cell<bool>,
+    /// Mark of its clients' slots.
+    pub(crate) group: u64,
+    place: RefCell<Option<Place>>,
+}
+
+/// Where a listener stands in the current plan.
+struct Place {
+    index: usize,
+    name: Arc<str>,
+    counters: Arc<ListenerCounters>,
+    limit: Option<Arc<Limit>>,
+}
+
+/// Who connected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Peer {
+    /// Over TCP.
+    Tcp(SocketAddr),
+    /// Over a unix socket.
+    Unix,
+}
+
+impl Listening {
+    pub(super) fn new(at: At, listener: &Listener, group: u64) -> Self {
+        let bound = listener.local_addr();
+        let port = bound.map_or(0, |address| address.port());
+        let address = bound.map_or_else(|| Arc::from("unix:"), |address| Arc::from(address.ip().to_string()));
+        Self { at, address, port, ending: Cell::new(false), group, place: RefCell::default() }
+    }
+
+    /// Finds the listener's place in `setup`'s plan.
+    pub(super) fn settle(&self, setup: &Setup, worker: &Worker) {
+        let found = setup.plan.listeners.iter().enumerate().find(|(_, params)| params.at == self.at);
+        self.place.replace(found.map(|(index, params)| Place {
+            index,
+            name: Arc::clone(&params.name),
+            counters: worker.registry.listener(worker.index, &params.name),
+            limit: worker.limits.get(&format!("listener {}", params.name), Some(params.max_connections)),
+        }));
+    }
+
+    /// Its index in the plan's listeners; `None` once the plan has it no longer.
+    pub(crate) fn index(&self) -> Option<usize> {
+        self.place.borrow().as_ref().map(|place| place.index)
+    }
+
+    /// Its name in the plan.
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.place.borrow().as_ref().map_or_else(|| Arc::from("closed"), |place| Arc::clone(&place.name))
+    }
+
+    /// Its counters.
+    pub(crate) fn counters(&self) -> Option<Arc<ListenerCounters>> {
+        self.place.borrow().as_ref().map(|place| Arc::clone(&place.counters))
+    }
+
+    fn permit(&self) -> Option<Permit> {
+        Permit::take(self.place.borrow().as_ref()?.limit.as_ref(), None)
+    }
+}
+
+impl Worker {
+    /// Accepts clients of one listener until it is told to end; then empties the backlog, so that a client whose
+    /// connection the kernel took already is served.
+    pub(super) async fn accept(self: Rc<Self>, listening: Rc<Listening>, listener: Listener, slot: Slot) {
+        slot.hear(DRAIN | KILL);
+        while !listening.ending.get() {
+            let Some(permit) = room(&listening, &slot).await else { break };
+            match slot.wait(|cx| listener.poll_accept(cx)).await {
+                Ok(Ok((stream, peer))) => self.admit(&listening, stream, peer, permit),
+                Ok(Err(error)) => accept_failed(&listening, &slot, &error).await,
+                // Another listener may be the one that ends; the loop's condition tells.
+                Err(Interrupt::Signal(KILL)) => return,
+                Err(_) => slot.lower(DRAIN),
+            }
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Some(permit) = listening.permit() {
+            let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(&mut cx) else { break };
+            self.admit(&listening, stream, peer, permit);
+        }
+    }
+
+    fn admit(self: &Rc<Self>, listening: &Rc<Listening>, stream: Stream, peer: Option<SocketAddr>, permit: Permit) {
+        let Some(counters) = listening.counters() else { return };
+        counters.accepted.one();
+        let peer = peer.map_or(Peer::Unix, Peer::Tcp);
+        let setup = self.setup();
+        let Some(params) = listening.index().and_then(|index| setup.plan.listeners.get(index)) else { return };
+        let (worker, listening) = (Rc::clone(self), Rc::clone(listening));
+        match &params.service {
+            Service::Http(_) => {
+                tokio::task::spawn_local(http::serve(worker, listening, stream, peer, permit));
+            }
+            Service::Tcp(_) => {}
+        }
+    }
+}
+
+/// Waits until the listener may have one more client; `None` when it is to end.
+async fn room(listening: &Listening, slot: &Slot) -> Option<Permit> {
+    loop {
+        if let Some(permit) = listening.permit() {
+            slot.clear();
+            return Some(permit);
+        }
+        if let Some(counters) = listening.counters() {
+            counters.limits.one(crate::counters::Limit::Connections);
+        }
+        // Another worker's client may be the one that leaves, so this is looked at again and again.
+        slot.set(clock::now() + LOOK_AGAIN);
+        match slot.interrupted().await {
+            Interrupt::Signal(_) if listening.ending.get() => return None,
+            Interrupt::Signal(KILL) => return None,
+            Interrupt::Signal(_) => slot.lower(DRAIN),
+            Interrupt::Expired => {}
+        }
+    }
+}
+
+async fn accept_failed(listening: &Listening, slot: &Slot, error: &io::Error) {
+    if let Some(counters) = listening.counters() {
+        counters.accept_failed.one();
+    }
+    tracing::warn!(at = ?listening.at, %error, "accept a connection failed; trying again");
+    slot.set(clock::now() + AFTER_ERROR);
+    slot.interrupted().await;
+    slot.clear();
+}
+
+/// How often a full listener looks whether there is room.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// Wait after a failed accept, e.g. because the process is out of file descriptors.
+const AFTER_ERROR: Duration = Duration::from_millis(100);

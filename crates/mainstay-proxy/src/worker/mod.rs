@@ -1,0 +1,148 @@
+//! One worker: a thread with its own runtime, listeners, pools, timers and counters.
+//!
+//! It shares nothing on the request path. It is told what to do by [`Command`]s and by snapshots, and tells news about
+//! nodes as reports.
+
+mod accept;
+mod setup;
+mod thread;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_core::Moment;
+use mainstay_io::Pipes;
+use mainstay_io::clock;
+use mainstay_io::timer::Timers;
+use tokio::sync::{mpsc, watch};
+
+use crate::access::AccessBuffer;
+use crate::counters::{Registry, WorkerCounters};
+use crate::http::Spares;
+use crate::pool::{Limits, Pool};
+use crate::view::{Event, Report, Snapshot};
+
+pub(crate) use accept::{Listening, Peer};
+pub(crate) use setup::Setup;
+pub(crate) use thread::{Birth, Command, Handle, spawn};
+
+/// What waits on a node must end: the node is out.
+pub(crate) const NODE_OUT: u8 = 1;
+/// Finish what is under way, then end.
+pub(crate) const DRAIN: u8 = 2;
+/// End at once.
+pub(crate) const KILL: u8 = 4;
+/// A connection of the pool waited for may be free.
+pub(crate) const QUEUE: u8 = 8;
+
+/// What all tasks of one worker share.
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) timers: Timers,
+    pub(crate) counters: Arc<WorkerCounters>,
+    pub(crate) access: RefCell<Option<AccessBuffer>>,
+    /// The read buffer, lent to whoever is readable. Never held across an await: its content is gone then.
+    pub(crate) lent: RefCell<Box<[u8]>>,
+    pub(crate) spares: Spares,
+    /// For bytes that go from socket to socket.
+    pub(crate) pipes: Pipes,
+    /// Copies under way to mirrors.
+    pub(crate) mirrors: Cell<u32>,
+    registry: Arc<Registry>,
+    limits: Arc<Limits>,
+    reports: mpsc::Sender<Report>,
+    snapshots: RefCell<watch::Receiver<Arc<Snapshot>>>,
+    setup: RefCell<Rc<Setup>>,
+    listening: RefCell<Vec<Rc<Listening>>>,
+    /// Closed, with clients that may still be there.
+    closing: RefCell<Vec<Rc<Listening>>>,
+    tags: Cell<u64>,
+    /// How long what runs on a plan that is gone may go on.
+    patience: Cell<Duration>,
+    /// Marks of nodes whose pool is gone, and when what still runs on them ends.
+    retired: RefCell<Vec<(Moment, Vec<u64>)>>,
+}
+
+impl Worker {
+    /// What is run at this moment.
+    pub(crate) fn setup(&self) -> Rc<Setup> {
+        Rc::clone(&self.setup.borrow())
+    }
+
+    /// Tells control what live traffic saw of a node. A full channel drops it: the next request brings the same news.
+    pub(crate) fn report(&self, pool: &Pool, node: u32, event: Event) {
+        if self.reports.try_send(pool.report(node, event)).is_err() {
+            self.counters.reports_dropped.one();
+        }
+    }
+
+    fn flush_log(&self) {
+        if let Some(access) = self.access.borrow_mut().as_mut() {
+            access.flush();
+        }
+    }
+
+    /// A mark no slot of this worker has yet.
+    fn next_tag(&self) -> u64 {
+        self.tags.set(self.tags.get() + 1);
+        self.tags.get()
+    }
+
+    /// Takes over the newest snapshot.
+    fn apply(&self) {
+        let snapshot = Arc::clone(&self.snapshots.borrow_mut().borrow_and_update());
+        let setup = self.setup();
+        if Arc::ptr_eq(&setup.plan, &snapshot.plan) {
+            for (pool, views) in setup.pools.iter().zip(&snapshot.pools) {
+                self.apply_views(pool, views);
+            }
+        } else {
+            let next = Rc::new(setup.next(&snapshot, self));
+            self.retire(&setup, &next);
+            self.setup.replace(Rc::clone(&next));
+            for listening in self.listening.borrow().iter() {
+                listening.settle(&next, self);
+            }
+        }
+    }
+
+    fn apply_views(&self, pool: &Pool, views: &[crate::view::NodeView]) {
+        for (node, view) in pool.nodes.iter().zip(views) {
+            if node.apply(view) {
+                self.timers.raise_tagged(node.tag, NODE_OUT);
+            }
+        }
+    }
+
+    /// Gives what runs on pools that `next` has no longer a while to end.
+    fn retire(&self, setup: &Setup, next: &Setup) {
+        let gone = |pool: &&Rc<Pool>| !next.pools.iter().any(|kept| Rc::ptr_eq(kept, pool));
+        let tags: Vec<_> = setup.pools.iter().filter(gone).flat_map(|pool| pool.nodes.iter().map(|n| n.tag)).collect();
+        if !tags.is_empty() {
+            self.retired.borrow_mut().push((clock::now() + self.patience.get(), tags));
+        }
+    }
+
+    /// Regular upkeep, off the request path: idle connections, gauges, the access log.
+    fn upkeep(&self) {
+        let now = clock::now();
+        let setup = self.setup();
+        for pool in &setup.pools {
+            pool.sweep(now);
+            for node in &pool.nodes {
+                node.counters.idle.set(u64::try_from(node.idle()).unwrap_or(u64::MAX));
+            }
+        }
+        self.retired.borrow_mut().retain(|(deadline, tags)| {
+            let over = *deadline <= now;
+            if over {
+                tags.iter().for_each(|tag| self.timers.raise_tagged(*tag, KILL));
+            }
+            !over
+        });
+        self.flush_log();
+        self.counters.ticks.one();
+    }
+}

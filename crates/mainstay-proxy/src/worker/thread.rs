@@ -1,0 +1,188 @@
+//! The thread a worker lives on.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use mainstay_io::Pipes;
+use mainstay_io::clock;
+use mainstay_io::listen::{Listener, Socket};
+use mainstay_io::timer::Timers;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{DRAIN, KILL, Listening, Setup, Worker};
+use crate::access::AccessSender;
+use crate::counters::Registry;
+use crate::http::Spares;
+use crate::params::At;
+use crate::pool::Limits;
+use crate::view::{Report, Snapshot};
+
+/// What a worker is told, in order.
+pub(crate) enum Command {
+    /// Serve this socket. The newest snapshot knows the listener.
+    Listen(At, Socket),
+    /// Stop serving this address: what is under way may finish.
+    Close(At),
+    /// End what still runs of closed listeners.
+    Cut(At),
+    /// What runs on a plan that is gone may go on for this long.
+    Patience(Duration),
+    /// Stop serving anything; the answer comes when nobody is left, or `Kill` has made it so.
+    Drain(oneshot::Sender<()>),
+    /// End all that is under way.
+    Kill,
+}
+
+/// A running worker.
+pub(crate) struct Handle {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) thread: thread::JoinHandle<()>,
+}
+
+/// What a worker is born with.
+pub(crate) struct Birth {
+    pub(crate) index: usize,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) patience: Duration,
+    pub(crate) access: Option<AccessSender>,
+}
+
+/// Starts a worker's thread.
+///
+/// # Errors
+/// If the operating system gives no thread or no event queue.
+pub(crate) fn spawn(birth: Birth) -> io::Result<Handle> {
+    let (commands, mut told) = mpsc::channel(MOST_COMMANDS);
+    let mut runtime = Builder::new_current_thread();
+    runtime.enable_all().event_interval(EVENT_INTERVAL);
+    let name = format!("worker-{}", birth.index);
+    let thread = thread::Builder::new().name(name).spawn(move || {
+        let runtime = match runtime.build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "start a worker: no event queue");
+                return;
+            }
+        };
+        runtime.block_on(live(birth, &mut told));
+    })?;
+    Ok(Handle { commands, thread })
+}
+
+async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) {
+    let mut changed = birth.snapshots.clone();
+    let counters = birth.registry.worker(birth.index);
+    let worker = Rc::new(Worker {
+        index: birth.index,
+        timers: Timers::default(),
+        access: RefCell::new(birth.access.map(|access| access.buffer(Arc::clone(&counters)))),
+        counters,
+        lent: RefCell::new(vec![0; LENT].into_boxed_slice()),
+        spares: Spares::default(),
+        pipes: Pipes::default(),
+        mirrors: Cell::new(0),
+        registry: birth.registry,
+        limits: birth.limits,
+        reports: birth.reports,
+        snapshots: RefCell::new(birth.snapshots),
+        setup: RefCell::new(Rc::new(Setup::empty())),
+        listening: RefCell::default(),
+        closing: RefCell::default(),
+        tags: Cell::new(0),
+        patience: Cell::new(birth.patience),
+        retired: RefCell::default(),
+    });
+    worker.apply();
+    let timers = worker.timers.clone();
+    tokio::task::spawn_local(async move { timers.run(clock::now).await });
+    let mut upkeep = tokio::time::interval(UPKEEP);
+    loop {
+        tokio::select! {
+            biased;
+            command = told.recv() => match command {
+                Some(Command::Listen(at, socket)) => worker.listen(at, socket),
+                Some(Command::Close(at)) => worker.close(&at),
+                Some(Command::Cut(at)) => worker.cut(&at),
+                Some(Command::Patience(patience)) => worker.patience.set(patience),
+                Some(Command::Drain(done)) => return worker.drain(done, told).await,
+                Some(Command::Kill) | None => return,
+            },
+            Ok(()) = changed.changed() => worker.apply(),
+            _ = upkeep.tick() => worker.upkeep(),
+        }
+    }
+}
+
+impl Worker {
+    fn listen(self: &Rc<Self>, at: At, socket: Socket) {
+        self.apply();
+        let listener = match Listener::from_socket(socket) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(?at, %error, "serve a listener: the event queue refuses it");
+                return;
+            }
+        };
+        let listening = Rc::new(Listening::new(at, &listener, self.next_tag()));
+        listening.settle(&self.setup(), self);
+        self.listening.borrow_mut().push(Rc::clone(&listening));
+        let slot = self.timers.slot(listening.group);
+        tokio::task::spawn_local(Rc::clone(self).accept(listening, listener, slot));
+    }
+
+    /// Ends one listener. Its clients learn with their next answer that the connection ends.
+    fn close(&self, at: &At) {
+        let mut listening = self.listening.borrow_mut();
+        for closed in listening.extract_if(.., |one| one.at == *at) {
+            closed.ending.set(true);
+            self.timers.raise_group(closed.group, DRAIN);
+            self.closing.borrow_mut().push(closed);
+        }
+    }
+
+    /// Ends what still runs of closed listeners of this address.
+    fn cut(&self, at: &At) {
+        for closed in self.closing.borrow_mut().extract_if(.., |one| one.at == *at) {
+            self.timers.raise_group(closed.group, KILL);
+        }
+    }
+
+    async fn drain(self: &Rc<Self>, done: oneshot::Sender<()>, told: &mut mpsc::Receiver<Command>) {
+        for listening in self.listening.take() {
+            listening.ending.set(true);
+        }
+        self.timers.raise_all(DRAIN);
+        let mut changed = self.snapshots.borrow().clone();
+        let mut look = tokio::time::interval(LOOK);
+        while !self.timers.is_empty() {
+            tokio::select! {
+                _ = look.tick() => self.flush_log(),
+                Ok(()) = changed.changed() => self.apply(),
+                command = told.recv() => match command {
+                    Some(Command::Kill) | None => self.timers.raise_all(KILL),
+                    Some(_) => {}
+                },
+            }
+        }
+        // Nobody waits for the answer any more if Mainstay is being killed.
+        let _ = done.send(());
+    }
+}
+
+/// The lent read buffer.
+const LENT: usize = 64 * 1024;
+/// Task polls between two looks at the event queue.
+const EVENT_INTERVAL: u32 = 61;
+/// Commands that may wait; whoever sends more waits too.
+const MOST_COMMANDS: usize = 64;
+const UPKEEP: Duration = Duration::from_millis(500);
+/// How often a draining worker looks whether anybody is left.
+const LOOK: Duration = Duration::from_millis(20);
