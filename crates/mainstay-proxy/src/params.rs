@@ -325,6 +325,8 @@ pub struct Tcp {
     pub tries: u32,
     /// No further node is tried after this time; zero: no bound of its own.
     pub tries_within: Duration,
+    /// Whether sessions go to the access log.
+    pub access_log: bool,
 }
 
 /// An HTTP listener's work.
