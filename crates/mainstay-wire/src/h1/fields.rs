@@ -120,6 +120,9 @@ impl<'b> Fields<'b> {
     }
 
     fn drop_listed(&mut self, given: &Self, head: &'b [u8], option: &[u8]) -> Result<(), Fault> {
+        if option.eq_ignore_ascii_case(b"close") {
+            return Ok(());
+        }
         match kind_of(option) {
             Kind::Host | Kind::ContentLength | Kind::TransferEncoding | Kind::Expect => {
                 return if self.side == Side::Request { Err(Fault::ConnectionListsFraming) } else { Ok(()) };

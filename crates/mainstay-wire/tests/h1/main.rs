@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod chunked;
+mod differential;
 mod forwarding;
 mod limits;
 mod refused_requests;

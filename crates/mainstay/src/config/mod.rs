@@ -4,5 +4,6 @@
 //! [`fault::Report`], going on wherever it can, so that an operator sees all of them at once.
 
 pub mod fault;
+pub mod nginx;
 pub mod source;
 pub mod typed;

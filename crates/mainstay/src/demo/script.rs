@@ -57,7 +57,7 @@ impl Cast {
             scene.borrow_mut().begin(number, from);
             let fault = self.act(kind, scene).await?;
             let to = Instant::now();
-            ended(&book, to).await?;
+            until("requests never end", TIMEOUT * 2, async || book.all_ended(to)).await?;
             scene.borrow_mut().end(number, fault, (from, to), &self.rows()?);
             from = to;
         }
@@ -202,26 +202,14 @@ impl Scene {
 async fn back(scene: &RefCell<Scene>, node: usize) -> Result<(), Mishap> {
     let (book, name) = {
         let scene = scene.borrow();
-        (Arc::clone(&scene.book), scene.nodes.get(node).map(|player| player.name))
+        (Arc::clone(&scene.book), scene.nodes.get(node).map_or("", |player| player.name))
     };
     let since = Instant::now();
-    let answers = || {
-        book.look(|records| {
-            let first = records.partition_point(|record| record.start < since);
-            records.iter().skip(first).filter(|record| record.node.as_deref() == name).count()
-        })
-    };
-    let what = format!("node {} gets no requests again", name.unwrap_or_default());
-    until(&what, BACK_WITHIN, async || answers() >= BACK).await?;
+    let what = format!("node {name} gets no requests again");
+    until(&what, BACK_WITHIN, async || book.answers_of(name, since) >= BACK).await?;
     scene.borrow_mut().set(node, State::Serving);
     tokio::time::sleep(AFTERMATH).await;
     Ok(())
-}
-
-/// Waits until every request that started before `to` has ended.
-async fn ended(book: &Book, to: Instant) -> Result<(), Mishap> {
-    let all_ended = || book.look(|all| all.iter().rev().filter(|one| one.start < to).all(|one| one.end.is_some()));
-    until("requests never end", TIMEOUT * 2, async || all_ended()).await
 }
 
 /// The front's configuration. `change` makes one differ from the next, as an operator's edit would.

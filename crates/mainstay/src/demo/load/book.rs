@@ -118,6 +118,22 @@ impl Book {
         look(&self.lock())
     }
 
+    /// How many answers a node has given to requests that started at `since` or later.
+    pub fn answers_of(&self, node: &str, since: Instant) -> usize {
+        self.look(|records| {
+            let first = records.partition_point(|record| record.start < since);
+            records.iter().skip(first).filter(|record| record.node.as_deref() == Some(node)).count()
+        })
+    }
+
+    /// Whether every request that started before `to` has ended.
+    pub fn all_ended(&self, to: Instant) -> bool {
+        self.look(|records| {
+            let end = records.partition_point(|record| record.start < to);
+            records.iter().take(end).all(|record| record.end.is_some())
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }

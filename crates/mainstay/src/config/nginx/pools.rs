@@ -1,0 +1,135 @@
+//! `upstream` blocks, and the pools that a `proxy_pass` to an address makes by itself.
+
+use std::time::Duration;
+
+use super::ast::Directive;
+use super::scope::typed;
+use super::upstream;
+use crate::config::fault::Report;
+use crate::config::typed::{Check, Eject, Maybe, Node, Pool, Span, Spanned};
+
+/// What a pool is spoken to with; `http` and `stream` have names of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A pool of `http`.
+    Http,
+    /// A pool of `stream`.
+    Stream,
+}
+
+/// Index into [`Pools`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PoolIndex(usize);
+
+/// Every pool of the file.
+#[derive(Debug, Default)]
+pub(super) struct Pools {
+    drafts: Vec<Draft>,
+}
+
+#[derive(Debug)]
+struct Draft {
+    kind: Kind,
+    /// As the file calls it; an implicit pool by its address.
+    called: String,
+    name: Spanned<String>,
+    pool: Pool,
+    used: bool,
+}
+
+impl Pools {
+    /// Adds an `upstream` block.
+    pub(super) fn add(&mut self, directive: &Directive, kind: Kind, report: &mut Report) {
+        let called = directive.arg(0).to_owned();
+        let span = directive.arg_span(0);
+        if let Some(first) = self.find(&called, kind).and_then(|index| self.drafts.get(index.0)) {
+            let message = format!("there is an `upstream` called `{called}` already");
+            report.fault(span, message).see(first.name.span, "the first one");
+            return;
+        }
+        let name = self.free_name(directive.arg(0), kind);
+        let pool = upstream::pool(directive, kind, report);
+        self.drafts.push(Draft { kind, called, name: typed(name, span), pool, used: false });
+    }
+
+    /// The pool an `upstream` block of that name made.
+    pub(super) fn find(&self, called: &str, kind: Kind) -> Option<PoolIndex> {
+        let same = |draft: &Draft| draft.kind == kind && draft.called.eq_ignore_ascii_case(called);
+        self.drafts.iter().position(same).map(PoolIndex)
+    }
+
+    /// The pool of one address, which needs no `upstream` block.
+    pub(super) fn implicit(&mut self, at: &str, kind: Kind, span: Span) -> PoolIndex {
+        if let Some(found) = self.drafts.iter().position(|draft| draft.kind == kind && draft.called == at) {
+            return PoolIndex(found);
+        }
+        let name = self.free_name(at, kind);
+        let node = Node { at: typed(at.to_owned(), span), ..Node::default() };
+        let pool = Pool { nodes: vec![typed(node, span)], eject: Some(typed(Eject::Off, span)), ..Pool::default() };
+        self.drafts.push(Draft { kind, called: at.to_owned(), name: typed(name, span), pool, used: false });
+        PoolIndex(self.drafts.len() - 1)
+    }
+
+    /// The configuration's name of a pool, which is used from here on.
+    pub(super) fn used(&mut self, index: PoolIndex) -> String {
+        let Some(draft) = self.drafts.get_mut(index.0) else { return String::new() };
+        draft.used = true;
+        draft.name.value.clone()
+    }
+
+    /// Adds a check, unless the pool has it.
+    pub(super) fn add_check(&mut self, index: PoolIndex, check: Spanned<Check>) {
+        if let Some(draft) = self.drafts.get_mut(index.0)
+            && !draft.pool.checks.contains(&check)
+        {
+            draft.pool.checks.push(check);
+        }
+    }
+
+    /// Bounds connection attempts; where locations differ, the shortest holds.
+    pub(super) fn bound_connect(&mut self, index: PoolIndex, connect: Maybe<Duration>, report: &mut Report) {
+        let (Some(draft), Some(connect)) = (self.drafts.get_mut(index.0), connect) else { return };
+        match draft.pool.connect {
+            Some(earlier) if earlier.value != connect.value => {
+                let shortest = earlier.value.min(connect.value);
+                draft.pool.connect = Some(typed(shortest, connect.span));
+                let name = &draft.name.value;
+                let message = format!("the shortest connect time-out holds for every use of `{name}`");
+                report.note(connect.span, message).see(earlier.span, "another one");
+            }
+            Some(_) => {}
+            None => draft.pool.connect = Some(connect),
+        }
+    }
+
+    /// The pools in the order of the file. nginx allows an `upstream` nobody uses; it is left out.
+    pub(super) fn finish(self, report: &mut Report) -> Vec<(Spanned<String>, Pool)> {
+        let (used, unused): (Vec<Draft>, Vec<Draft>) = self.drafts.into_iter().partition(|draft| draft.used);
+        for draft in unused {
+            report.note(draft.name.span, format!("nothing uses the upstream `{}`; it is left out", draft.called));
+        }
+        used.into_iter().map(|draft| (draft.name, draft.pool)).collect()
+    }
+
+    /// A name of letters, digits, `_`, `-` and `.` that no other pool has.
+    fn free_name(&self, wanted: &str, kind: Kind) -> String {
+        let plain = slug(wanted);
+        let taken = |name: &str| self.drafts.iter().any(|draft| draft.name.value == name);
+        if !taken(&plain) {
+            return plain;
+        }
+        let by_kind = format!("{plain}-{}", if kind == Kind::Http { "http" } else { "tcp" });
+        if !taken(&by_kind) {
+            return by_kind;
+        }
+        (2_usize..).map(|count| format!("{by_kind}-{count}")).find(|name| !taken(name)).unwrap_or(by_kind)
+    }
+}
+
+/// A text as a name.
+pub(super) fn slug(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    let replaced: String = text.chars().map(|letter| if plain(letter) { letter } else { '-' }).collect();
+    let trimmed = replaced.trim_matches('-');
+    if trimmed.is_empty() { "pool".to_owned() } else { trimmed.to_owned() }
+}

@@ -1,0 +1,112 @@
+//! Retry rules and limits on clients, with nginx's defaults where a file says nothing.
+
+use std::time::Duration;
+
+use super::ast::Directive;
+use super::scope::{Scope, number, size, typed};
+use crate::config::fault::Report;
+use crate::config::typed::{Limit, Maybe, Retry, Span, Spanned};
+
+/// `proxy_next_upstream` and what belongs to it, as it holds in a place of `http`.
+pub(super) fn retry(scope: &Scope<'_>, span: Span, report: &mut Report) -> Retry {
+    let mut retry = Retry {
+        tries: scope.number("proxy_next_upstream_tries", report).or(Some(typed(0, span))),
+        within: scope.time("proxy_next_upstream_timeout", report).or(Some(typed(Duration::ZERO, span))),
+        buffer: Some(typed(replay_buffer(scope, span, report), span)),
+        on: Some(vec![typed("error".to_owned(), span), typed("timeout".to_owned(), span)]),
+        non_idempotent: None,
+    };
+    let Some(directive) = scope.one("proxy_next_upstream") else { return retry };
+    let mut on = Vec::new();
+    for word in &directive.args {
+        match word.text.as_str() {
+            "error" | "timeout" => on.push(typed(word.text.clone(), word.span)),
+            "invalid_header" => on.push(typed("invalid".to_owned(), word.span)),
+            "http_500" | "http_502" | "http_503" | "http_504" | "http_403" | "http_404" | "http_429" => {
+                on.push(typed(word.text.trim_start_matches("http_").to_owned(), word.span));
+            }
+            "non_idempotent" => retry.non_idempotent = Some(typed(true, word.span)),
+            "off" => retry.tries = Some(typed(1, word.span)),
+            "updating" | "denied" => {
+                report.fault(word.span, format!("`{}` is not supported: answers are not kept", word.text));
+            }
+            _ => super::upstream::unknown(word, &word.text, &NEXT_UPSTREAM, report),
+        }
+    }
+    retry.on = Some(on);
+    retry
+}
+
+/// Bytes of a body kept for a second try: nginx takes in a whole body before it sends any, unless it is told not to.
+fn replay_buffer(scope: &Scope<'_>, span: Span, report: &mut Report) -> u64 {
+    if scope.switch("proxy_request_buffering", report).is_some_and(|on| !on.value) {
+        return 0;
+    }
+    match body_max(scope, span, report).value {
+        0 => BUFFER_MAX,
+        max => max.min(BUFFER_MAX),
+    }
+}
+
+/// `client_max_body_size`; 0 is no bound.
+pub(super) fn body_max(scope: &Scope<'_>, span: Span, report: &mut Report) -> Spanned<u64> {
+    scope.size("client_max_body_size", report).unwrap_or(typed(BODY_MAX, span))
+}
+
+/// What clients may do, as it holds in a `server` or in `http`.
+pub(super) fn limit(scope: &Scope<'_>, span: Span, report: &mut Report) -> Limit {
+    let (request_line, head) = match scope.one("large_client_header_buffers") {
+        None => (Some(typed(HEADER_BUFFER, span)), Some(typed(4 * HEADER_BUFFER, span))),
+        Some(directive) => header_buffers(directive, report),
+    };
+    let or = |time: Maybe<Duration>, seconds: u64| time.or(Some(typed(Duration::from_secs(seconds), span)));
+    Limit {
+        request_line,
+        head,
+        head_timeout: or(scope.time("client_header_timeout", report), 60),
+        body_timeout: or(scope.time("client_body_timeout", report), 60),
+        send_timeout: or(scope.time("send_timeout", report), 60),
+        idle: or(scope.time("keepalive_timeout", report), 75),
+        requests: scope.number("keepalive_requests", report).or(Some(typed(1_000, span))),
+        ..Limit::default()
+    }
+}
+
+/// A number of buffers and the size of one, which is the longest request line.
+fn header_buffers(directive: &Directive, report: &mut Report) -> (Maybe<u64>, Maybe<u64>) {
+    let (count, one) = (number::<u64>(directive, 0, report), size(directive, 1, report));
+    let head = count.zip(one).map(|(count, one)| typed(count.value.saturating_mul(one.value), directive.span()));
+    (one, head)
+}
+
+/// Tries of one session, as they hold in a `server` of `stream`.
+pub(super) fn stream_retry(scope: &Scope<'_>, span: Span, report: &mut Report) -> Retry {
+    let on = scope.switch("proxy_next_upstream", report).is_none_or(|on| on.value);
+    let tries = scope.number("proxy_next_upstream_tries", report).filter(|_| on);
+    Retry {
+        tries: tries.or(Some(typed(u32::from(!on), span))),
+        within: scope.time("proxy_next_upstream_timeout", report).or(Some(typed(Duration::ZERO, span))),
+        ..Retry::default()
+    }
+}
+
+const NEXT_UPSTREAM: [&str; 12] = [
+    "error",
+    "timeout",
+    "invalid_header",
+    "http_500",
+    "http_502",
+    "http_503",
+    "http_504",
+    "http_403",
+    "http_404",
+    "http_429",
+    "non_idempotent",
+    "off",
+];
+/// nginx's `client_max_body_size` where a file says none.
+const BODY_MAX: u64 = 1 << 20;
+/// Most of a body that is kept for a second try, also where bodies have no bound.
+pub(super) const BUFFER_MAX: u64 = 16 << 20;
+/// nginx's `large_client_header_buffers` are four of these.
+const HEADER_BUFFER: u64 = 8 << 10;

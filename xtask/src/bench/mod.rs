@@ -1,0 +1,191 @@
+//! `cargo xtask bench`: Mainstay, nginx and HAProxy side by side, in one run, on the same load.
+//!
+//! The figure is the processor time a proxy spends on a request, kernel included: it depends little on how fast the
+//! load generator is, and it is what an operator pays. The proxy has one core, load and backend have another.
+
+mod backend;
+mod client;
+mod head;
+mod poll;
+mod process;
+mod report;
+mod rig;
+mod row;
+mod subject;
+mod syscalls;
+
+use std::fs;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::{debian, root};
+use report::{Sample, Table};
+use rig::{Rig, Shape};
+use row::Row;
+use subject::{Running, Site, Subject};
+
+/// Compares processor time per request, memory and latency with nginx and HAProxy.
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    /// Rows to measure, e.g. `--only get300,new`; all of them otherwise.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Row>,
+    /// Proxies to measure.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["mainstay", "nginx", "haproxy"])]
+    proxies: Vec<Subject>,
+    /// Rounds; in each, the proxies take turns.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds measured for each proxy, row and round.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Three rounds of half a second: for a first impression.
+    #[arg(long)]
+    quick: bool,
+    /// Counts system calls per request with strace instead of measuring.
+    #[arg(long)]
+    syscalls: bool,
+    /// Mainstay's executable; by default it is built (profile `release`).
+    #[arg(long, value_name = "PATH")]
+    mainstay: Option<PathBuf>,
+    /// The proxy's core.
+    #[arg(long, default_value_t = 0)]
+    proxy_cpu: usize,
+    /// The core of load and backend.
+    #[arg(long, default_value_t = 1)]
+    load_cpu: usize,
+    /// Leaves docs/benchmarks.md as it is. It is only ever written by a run of all rows and proxies in full.
+    #[arg(long)]
+    no_write: bool,
+}
+
+impl Bench {
+    /// Runs it; an error when a row is void.
+    pub(crate) fn run(mut self) -> Result<()> {
+        if self.quick {
+            (self.rounds, self.seconds) = (3, 0.5);
+        }
+        let complete = self.only.is_empty() && self.proxies.len() == 3 && !self.quick && !self.syscalls;
+        let rows = if self.only.is_empty() { Row::all() } else { self.only.clone() };
+        debian::install(&self.packages())?;
+        let mainstay = self.build()?;
+        process::raise_open_files(16_000)?;
+        process::pin(self.load_cpu)?;
+        process::hurry();
+        let folder = tempfile::Builder::new().prefix("mainstay-bench-").tempdir()?;
+        let site =
+            Site { folder: folder.path().to_owned(), mainstay, proxy_cpu: self.proxy_cpu, load_cpu: self.load_cpu };
+        let mut rig = Rig::new()?;
+        if self.syscalls {
+            return syscalls::run(&mut rig, &site, &self.proxies, &rows);
+        }
+        let mut table = Table::new(&self.proxies, self.rounds, self.seconds);
+        self.measure(&mut rig, &site, &rows, &mut table)?;
+        let text = table.markdown(&site)?;
+        println!("{}", table.short());
+        if complete && !self.no_write && table.faults().is_empty() {
+            let path = root().join("docs/benchmarks.md");
+            fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+            eprintln!("wrote {}", path.display());
+        }
+        match table.faults() {
+            [] => Ok(()),
+            faults => bail!("void:\n{}", faults.join("\n")),
+        }
+    }
+
+    fn measure(&self, rig: &mut Rig, site: &Site, rows: &[Row], table: &mut Table) -> Result<()> {
+        let loads: Vec<Row> = rows.iter().copied().filter(|&row| row != Row::Idle).collect();
+        if !loads.is_empty() {
+            let mut running = Vec::new();
+            for &subject in &self.proxies {
+                running.push(subject.start(site, rig, &loads)?);
+            }
+            for &row in &loads {
+                for round in 0..self.rounds {
+                    for proxy in &mut running {
+                        progress(&format!("{row}: round {} of {}, {}", round + 1, self.rounds, proxy.subject));
+                        let sample = self.sample(rig, proxy, row);
+                        table.add(row, proxy.subject, sample.with_context(|| format!("{row}, {}", proxy.subject))?);
+                    }
+                }
+            }
+        }
+        if rows.contains(&Row::Idle) {
+            for &subject in &self.proxies {
+                progress(&format!("{}: {subject}", Row::Idle));
+                let proxy = subject.start(site, rig, &[Row::Idle])?;
+                let job = Row::Idle.job(proxy.doors.of(Row::Idle));
+                let count = Row::Idle.connections();
+                let (before, after, errors) = rig.idle(&job, count, &mut || proxy.process.resident())?;
+                let each = after.saturating_sub(before) as f64 / count as f64;
+                let note = format!("{:.1} MB -> {:.1} MB", before as f64 / 1e6, after as f64 / 1e6);
+                table.add(Row::Idle, subject, Sample { figure: each, errors, note, ..Sample::default() });
+            }
+        }
+        progress("");
+        Ok(())
+    }
+
+    fn sample(&self, rig: &mut Rig, proxy: &mut Running, row: Row) -> Result<Sample> {
+        proxy.process.must_run()?;
+        let job = row.job(proxy.doors.of(row));
+        let shape = Shape {
+            connections: row.connections(),
+            warm: Duration::from_secs_f64(self.seconds * 0.25),
+            measure: Duration::from_secs_f64(self.seconds),
+        };
+        let cpu = || proxy.process.cpu();
+        if row == Row::P99 {
+            let outcome = rig.open(&job, shape, RATE, &cpu)?;
+            return Ok(Sample::latency(outcome));
+        }
+        Ok(Sample::cost(rig.closed(&job, shape, &cpu)?))
+    }
+
+    fn packages(&self) -> Vec<&'static str> {
+        let mut packages = Vec::new();
+        if self.proxies.contains(&Subject::Nginx) {
+            packages.extend(["nginx-light", "libnginx-mod-stream"]);
+        }
+        if self.proxies.contains(&Subject::Haproxy) {
+            packages.push("haproxy");
+        }
+        if self.syscalls {
+            packages.push("strace");
+        }
+        packages
+    }
+
+    fn build(&self) -> Result<PathBuf> {
+        if let Some(path) = &self.mainstay {
+            return Ok(path.clone());
+        }
+        if self.proxies.contains(&Subject::Mainstay) {
+            let status = Command::new("cargo")
+                .args(["build", "--release", "--package", "mainstay", "--bin", "mainstay"])
+                .current_dir(root())
+                .status()
+                .context("run cargo")?;
+            if !status.success() {
+                bail!("Mainstay does not build");
+            }
+        }
+        Ok(crate::target().join("release/mainstay"))
+    }
+}
+
+/// A line that the next one replaces, where somebody looks.
+fn progress(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{text}");
+    }
+}
+
+/// Requests a second in the open loop.
+const RATE: f64 = 15_000.0;

@@ -1,0 +1,229 @@
+//! Samples, their medians and the table.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::rig::Outcome;
+use super::row::Row;
+use super::subject::{Site, Subject};
+
+/// What one proxy did in one row and round.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sample {
+    /// In the unit of the row.
+    pub(super) figure: f64,
+    pub(super) errors: u64,
+    pub(super) first_error: Option<String>,
+    /// Requests a second.
+    pub(super) rate: f64,
+    /// Part of its core the proxy used.
+    pub(super) busy: f64,
+    /// More about it, for the terminal.
+    pub(super) note: String,
+}
+
+impl Sample {
+    /// Processor time per request.
+    pub(super) fn cost(outcome: Outcome) -> Self {
+        let seconds = outcome.elapsed.as_secs_f64();
+        Self {
+            figure: outcome.cpu.as_secs_f64() * 1e6 / outcome.done.max(1) as f64,
+            errors: outcome.errors,
+            first_error: outcome.first_error,
+            rate: outcome.done as f64 / seconds,
+            busy: outcome.cpu.as_secs_f64() / seconds,
+            note: String::new(),
+        }
+    }
+
+    /// The 99th percentile of the latencies.
+    pub(super) fn latency(outcome: Outcome) -> Self {
+        let mut latencies = outcome.latencies.clone();
+        latencies.sort_unstable();
+        let at = |part: f64| -> Duration {
+            let index = (latencies.len() as f64 * part).ceil() as usize;
+            latencies.get(index.saturating_sub(1)).copied().unwrap_or_default()
+        };
+        let micros = |part: f64| at(part).as_secs_f64() * 1e6;
+        let note = format!("p50 {:.0}, p90 {:.0}, p99.9 {:.0}", micros(0.5), micros(0.9), micros(0.999));
+        Self { figure: micros(0.99), note, ..Self::cost(outcome) }
+    }
+}
+
+/// All samples of a run.
+pub(super) struct Table {
+    subjects: Vec<Subject>,
+    rounds: usize,
+    seconds: f64,
+    samples: Vec<(Row, Subject, Sample)>,
+    faults: Vec<String>,
+}
+
+/// The figures of one proxy in one row.
+struct Cell {
+    median: f64,
+    worst: f64,
+    rate: f64,
+    busy: f64,
+    note: String,
+}
+
+impl Table {
+    pub(super) fn new(subjects: &[Subject], rounds: usize, seconds: f64) -> Self {
+        Self { subjects: subjects.to_vec(), rounds, seconds, samples: Vec::new(), faults: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, row: Row, subject: Subject, sample: Sample) {
+        if sample.errors > 0 {
+            let why = sample.first_error.as_deref().unwrap_or("?");
+            self.faults.push(format!("{row}, {subject}: {} errors, the first: {why}", sample.errors));
+        }
+        self.samples.push((row, subject, sample));
+    }
+
+    /// Rows in which something went wrong, and what.
+    pub(super) fn faults(&self) -> &[String] {
+        &self.faults
+    }
+
+    /// For the terminal: with rates and the rest.
+    pub(super) fn short(&self) -> String {
+        let mut text = String::new();
+        for row in self.rows() {
+            let _ = writeln!(text, "{row}: {}", row.title());
+            for &subject in &self.subjects {
+                let Some(cell) = self.cell(row, subject) else { continue };
+                let _ = write!(text, "  {subject:<9} {:>9.1} {} (worst {:.1})", cell.median, row.unit(), cell.worst);
+                if cell.rate > 0.0 {
+                    let _ = write!(text, "  {:>7.0}/s, core {:>3.0} % busy", cell.rate, cell.busy * 100.0);
+                }
+                if !cell.note.is_empty() {
+                    let _ = write!(text, "  {}", cell.note);
+                }
+                if subject == Subject::Mainstay {
+                    for other in [Subject::Nginx, Subject::Haproxy] {
+                        if let Some(ratio) = self.ratio(row, other) {
+                            let _ = write!(text, "  {ratio:.2} x {other}");
+                        }
+                    }
+                }
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    /// The page for docs/.
+    pub(super) fn markdown(&self, site: &Site) -> Result<String> {
+        let mut text = String::from(HEAD);
+        text.push_str(
+            "| | unit | Mainstay | nginx | HAProxy | Mainstay / nginx | Mainstay / HAProxy |\n\
+             |---|---|---:|---:|---:|---:|---:|\n",
+        );
+        for row in self.rows() {
+            let _ = write!(text, "| {} | {} |", row.title(), row.unit());
+            for subject in [Subject::Mainstay, Subject::Nginx, Subject::Haproxy] {
+                let cell = self.cell(row, subject);
+                let _ = match cell {
+                    None => write!(text, " |"),
+                    Some(cell) if self.rounds == 1 || row == Row::Idle => write!(text, " {:.0} |", cell.median),
+                    Some(cell) => write!(text, " {:.1} ({:.1}) |", cell.median, cell.worst),
+                };
+            }
+            for other in [Subject::Nginx, Subject::Haproxy] {
+                let ratio = self.ratio(row, other).map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+                let _ = write!(text, " {ratio} |");
+            }
+            text.push('\n');
+        }
+        let _ = write!(text, "\n## Where this was measured\n\n{}", self.machine(site)?);
+        text.push_str(TAIL);
+        Ok(text)
+    }
+
+    fn machine(&self, site: &Site) -> Result<String> {
+        let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let mut text = format!(
+            "- {}, {} cores; Linux {}; {}\n- {} rounds of {} s for each proxy and row, in turn\n",
+            model.map_or("unknown processor", |(_, name)| name.trim()),
+            std::thread::available_parallelism().map_or(0, usize::from),
+            said("uname", &["-r"]),
+            said("date", &["-u", "+%Y-%m-%d"]),
+            self.rounds,
+            self.seconds,
+        );
+        for &subject in &self.subjects {
+            let _ = writeln!(text, "- {}", subject.version(site)?);
+        }
+        Ok(text)
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        Row::all().into_iter().filter(|&row| self.samples.iter().any(|sample| sample.0 == row)).collect()
+    }
+
+    fn cell(&self, row: Row, subject: Subject) -> Option<Cell> {
+        let mut samples: Vec<&Sample> =
+            self.samples.iter().filter(|s| s.0 == row && s.1 == subject).map(|s| &s.2).collect();
+        samples.sort_by(|a, b| a.figure.total_cmp(&b.figure));
+        let middle = samples.get(samples.len() / 2)?;
+        Some(Cell {
+            median: middle.figure,
+            worst: samples.last()?.figure,
+            rate: middle.rate,
+            busy: middle.busy,
+            note: middle.note.clone(),
+        })
+    }
+
+    fn ratio(&self, row: Row, other: Subject) -> Option<f64> {
+        Some(self.cell(row, Subject::Mainstay)?.median / self.cell(row, other)?.median)
+    }
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+const HEAD: &str = "\
+# Benchmarks
+
+Written by `cargo xtask bench`; run it to repeat them on your own machine.
+
+Mainstay, nginx and HAProxy one after the other, in turn, in the same run: one worker on one core each, load and backend
+on another, the same two backend nodes, the same requests. The figure is the processor time the proxy spends on one
+request, its time in the kernel included (`/proc/PID/task/*/schedstat`, all threads), as the median of all rounds with
+the worst round in parentheses. Less is better. Every answer is checked for its status and its length, and one wrong
+answer voids the run.
+
+";
+
+const TAIL: &str = "
+## What is the same for all three
+
+- keep-alive to clients and to the backend (up to 128 idle connections), no limit on requests over one connection
+- no access log, no compression, no TLS, no fields added to requests
+- answers of any size pass through memory: nginx has buffers for 512 KiB of an answer and no temporary files
+- round robin over two nodes
+- active health checks every second on Mainstay and HAProxy; the free nginx has none, and does without
+- HAProxy has `http-reuse always`, and `splice-auto` for the bulk row; nginx has a 64 KiB buffer there
+- 64 connections (8 for 1 MiB and bulk); a keep-alive connection sends its next request when it has its answer
+- p99: requests are due at random moments (exponential gaps, the same for all), and the time runs from when a request was
+  due, so that one which has to wait for a free connection is not counted as quick
+- memory: growth of the resident set of all processes when 10,000 connections that have each had one answer are held
+
+## What this does not show
+
+- Several cores: each proxy has one worker here.
+- Real networks: everything goes over loopback, where the kernel does for each packet what a network card would do, and
+  does part of it on the sender's account.
+- A proxy that is not busy all the time sleeps and wakes more often than one that is, which costs it processor time per
+  request. The quicker proxy bears more of that cost here, because the load generator is the limit for it.
+- Work that Mainstay does not do yet: TLS and HTTP/2.
+";

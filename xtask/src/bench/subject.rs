@@ -1,0 +1,309 @@
+//! The three proxies, each configured for the same work as its experts would.
+
+use std::fmt::{self, Write as _};
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use super::backend::Addresses;
+use super::poll::Target;
+use super::process::Process;
+use super::rig::Rig;
+use super::row::Row;
+
+/// A proxy that is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Subject {
+    Mainstay,
+    Nginx,
+    Haproxy,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Mainstay => "Mainstay",
+            Self::Nginx => "nginx",
+            Self::Haproxy => "HAProxy",
+        })
+    }
+}
+
+/// Where things are and which cores they get.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    /// For files of this run.
+    pub(super) folder: PathBuf,
+    /// Mainstay's executable.
+    pub(super) mainstay: PathBuf,
+    /// The proxy's core.
+    pub(super) proxy_cpu: usize,
+    /// The load's and the backend's core.
+    pub(super) load_cpu: usize,
+}
+
+/// Where a proxy listens.
+#[derive(Clone, Debug)]
+pub(super) struct Doors {
+    http: SocketAddr,
+    unix: PathBuf,
+    echo: SocketAddr,
+    bulk: SocketAddr,
+}
+
+impl Doors {
+    fn new(folder: &Path) -> Result<Self> {
+        Ok(Self { http: free_port()?, unix: folder.join("web.sock"), echo: free_port()?, bulk: free_port()? })
+    }
+
+    /// The door a row goes through.
+    pub(super) fn of(&self, row: Row) -> Target {
+        match row {
+            Row::Unix => Target::Unix(self.unix.clone()),
+            Row::Tcp300 | Row::Tcp16k => Target::Tcp(self.echo),
+            Row::TcpBulk => Target::Tcp(self.bulk),
+            _ => Target::Tcp(self.http),
+        }
+    }
+}
+
+/// A proxy that runs.
+pub(super) struct Running {
+    pub(super) subject: Subject,
+    pub(super) doors: Doors,
+    pub(super) process: Process,
+}
+
+impl Subject {
+    /// Starts it in a folder of its own and waits until every door in use answers.
+    pub(super) fn start(self, site: &Site, rig: &mut Rig, rows: &[Row]) -> Result<Running> {
+        let folder = site.folder.join(self.to_string().to_lowercase());
+        fs::create_dir_all(&folder)?;
+        let doors = Doors::new(&folder)?;
+        let mut command = self.command(site, &folder, &doors, rig.addresses()?)?;
+        let log = File::create(folder.join("log"))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let process = Process::start(&mut command, site.proxy_cpu, site.load_cpu)?;
+        let mut running = Running { subject: self, doors, process };
+        if let Err(error) = running.wait(rig, rows) {
+            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+            return Err(error.context(format!("{self} did not start; it said:\n{log}")));
+        }
+        Ok(running)
+    }
+
+    fn command(self, site: &Site, folder: &Path, doors: &Doors, nodes: Addresses) -> Result<Command> {
+        let (name, text) = match self {
+            Self::Mainstay => ("mainstay.toml", mainstay(folder, doors, nodes)),
+            Self::Nginx => ("nginx.conf", nginx(folder, doors, nodes)),
+            Self::Haproxy => ("haproxy.cfg", haproxy(doors, nodes)),
+        };
+        let file = folder.join(name);
+        fs::write(&file, text)?;
+        let mut command = match self {
+            Self::Mainstay => Command::new(&site.mainstay),
+            Self::Nginx => Command::new("/usr/sbin/nginx"),
+            Self::Haproxy => Command::new("/usr/sbin/haproxy"),
+        };
+        match self {
+            Self::Mainstay => command.arg("run").arg(&file),
+            Self::Nginx => command.arg("-p").arg(folder).arg("-c").arg(&file),
+            Self::Haproxy => command.arg("-db").arg("-f").arg(&file),
+        };
+        Ok(command)
+    }
+
+    /// Its version, as it says it.
+    pub(super) fn version(self, site: &Site) -> Result<String> {
+        let (program, argument) = match self {
+            Self::Mainstay => (site.mainstay.as_path(), "--version"),
+            Self::Nginx => (Path::new("/usr/sbin/nginx"), "-v"),
+            Self::Haproxy => (Path::new("/usr/sbin/haproxy"), "-v"),
+        };
+        let output = Command::new(program).arg(argument).output().with_context(|| format!("run {program:?}"))?;
+        let text = String::from_utf8_lossy(if output.stdout.is_empty() { &output.stderr } else { &output.stdout });
+        let line = text.lines().next().unwrap_or_default();
+        Ok(line.trim_start_matches("nginx version: ").split(" - ").next().unwrap_or_default().to_owned())
+    }
+}
+
+impl Running {
+    fn wait(&mut self, rig: &mut Rig, rows: &[Row]) -> Result<()> {
+        let limit = Instant::now() + Duration::from_secs(10);
+        for &row in rows {
+            let job = row.job(self.doors.of(row));
+            while let Err(error) = rig.once(&job, Duration::from_secs(2)) {
+                self.process.must_run()?;
+                if Instant::now() > limit {
+                    bail!("no good answer for row {row}: {error:#}");
+                }
+                rig.serve(Duration::from_millis(50))?;
+            }
+        }
+        // Health checks have had their first round when the measuring begins.
+        rig.serve(Duration::from_millis(1500))
+    }
+}
+
+fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn mainstay(folder: &Path, doors: &Doors, nodes: Addresses) -> String {
+    let (Doors { http, unix, echo, bulk }, Addresses { http: [a, b], echo: echo_node, bulk: bulk_node }) =
+        (doors, nodes);
+    let (folder, unix) = (folder.display(), unix.display());
+    format!(
+        r#"[run]
+workers = 1
+[admin]
+at = "unix:{folder}/admin.sock"
+[log]
+level = "warn"
+access = "off"
+[limit.default]
+connections = 15000
+requests = {MANY}
+idle = "600s"
+[pool.web]
+nodes = ["{a}", "{b}"]
+check = {{ http = "/health", every = "1s" }}
+keep_idle = 128
+idle = "600s"
+requests_per_connection = {MANY}
+[pool.echo]
+nodes = ["{echo_node}"]
+check = {{ tcp = true, every = "1s" }}
+[pool.bulk]
+nodes = ["{bulk_node}"]
+check = {{ tcp = true, every = "1s" }}
+[listen.web]
+at = ["{http}", "unix:{unix}"]
+to = "http://web"
+forwarded = "pass"
+[listen.echo]
+at = "{echo}"
+to = "tcp://echo"
+[listen.bulk]
+at = "{bulk}"
+to = "tcp://bulk"
+"#
+    )
+}
+
+fn nginx(folder: &Path, doors: &Doors, nodes: Addresses) -> String {
+    let (Doors { http, unix, echo, bulk }, Addresses { http: [a, b], echo: echo_node, bulk: bulk_node }) =
+        (doors, nodes);
+    let (folder, unix) = (folder.display(), unix.display());
+    let mut text = String::new();
+    if rustix::process::geteuid().is_root() {
+        text.push_str("user root;\n");
+    }
+    if Path::new(STREAM_MODULE).exists() {
+        let _ = writeln!(text, "load_module {STREAM_MODULE};");
+    }
+    let _ = write!(
+        text,
+        r"daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log error;
+events {{ worker_connections 15000; multi_accept on; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  keepalive_timeout 600s;
+  keepalive_requests {MANY};
+  tcp_nodelay on;
+  upstream web {{
+    server {a};
+    server {b};
+    keepalive 128;
+    keepalive_requests {MANY};
+    keepalive_timeout 600s;
+  }}
+  server {{
+    listen {http} backlog=4096;
+    listen unix:{unix} backlog=4096;
+    location / {{
+      proxy_pass http://web;
+      proxy_http_version 1.1;
+      proxy_set_header Connection '';
+      proxy_set_header Host $http_host;
+      proxy_buffers 8 64k;
+      proxy_busy_buffers_size 256k;
+      proxy_max_temp_file_size 0;
+    }}
+  }}
+}}
+stream {{
+  access_log off;
+  upstream echo {{ server {echo_node}; }}
+  upstream bulk {{ server {bulk_node}; }}
+  server {{ listen {echo} backlog=4096; proxy_pass echo; }}
+  server {{ listen {bulk} backlog=4096; proxy_pass bulk; proxy_buffer_size 64k; }}
+}}
+"
+    );
+    text
+}
+
+fn haproxy(doors: &Doors, nodes: Addresses) -> String {
+    let (Doors { http, unix, echo, bulk }, Addresses { http: [a, b], echo: echo_node, bulk: bulk_node }) =
+        (doors, nodes);
+    let unix = unix.display();
+    format!(
+        r"global
+  nbthread 1
+  maxconn 10500
+  no strict-limits
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 600s
+  timeout server 600s
+  timeout http-keep-alive 600s
+  option http-keep-alive
+  http-reuse always
+  backlog 4096
+frontend web
+  bind {http}
+  bind unix@{unix}
+  default_backend web
+backend web
+  balance roundrobin
+  option httpchk GET /health
+  server a {a} check inter 1s pool-max-conn 128
+  server b {b} check inter 1s pool-max-conn 128
+frontend echo
+  mode tcp
+  bind {echo}
+  default_backend echo
+backend echo
+  mode tcp
+  server a {echo_node} check inter 1s
+frontend bulk
+  mode tcp
+  option splice-auto
+  bind {bulk}
+  default_backend bulk
+backend bulk
+  mode tcp
+  option splice-auto
+  server a {bulk_node} check inter 1s
+"
+    )
+}
+
+const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+/// Requests over one connection: never closed for their number.
+const MANY: u32 = 1_000_000_000;
