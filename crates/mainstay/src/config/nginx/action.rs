@@ -177,7 +177,7 @@ impl Build<'_> {
                 },
             }
         }
-        if page.status.is_empty() {
+        if codes.iter().all(|word| word.text.starts_with('=')) {
             self.report.fault(directive.span(), "an error page needs the statuses it is for");
         }
         let is_url = to.text.starts_with("http://") || to.text.starts_with("https://");

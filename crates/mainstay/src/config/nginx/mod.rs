@@ -58,3 +58,6 @@ pub fn looks_like_nginx(text: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
