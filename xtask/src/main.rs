@@ -2,6 +2,7 @@
 
 mod bench;
 mod debian;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,11 +19,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Bench(bench::Bench),
+    /// Holds the rules of the house: sizes, arrows between crates, what each crate never does, links.
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
+        Task::Tidy => tidy::run(&root()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
