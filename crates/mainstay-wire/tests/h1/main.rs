@@ -6,6 +6,7 @@
 mod support;
 
 mod chunked;
+mod corpus;
 mod differential;
 mod forwarding;
 mod limits;

@@ -118,6 +118,7 @@ fn versions_and_keep_alive() {
         ("1.1", "Connection: close, upgrade\n", Version::Http11, false),
         ("1.1", "Connection: ,,\n", Version::Http11, true),
         ("1.1", "Connection:\n", Version::Http11, true),
+        ("1.1", "Connection: a,b,c,d,e,f,g,h,i,j,k,l,m,n,o\nConnection: close\n", Version::Http11, false),
         ("1.1", "Connection: not-close\n", Version::Http11, true),
         ("1.1", "Proxy-Connection: close\n", Version::Http11, true),
         ("1.2", "", Version::Http11, true),

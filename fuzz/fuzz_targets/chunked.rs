@@ -1,0 +1,5 @@
+//! Chunked bodies.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| mainstay_fuzz::chunked(input));
