@@ -5,5 +5,8 @@
 //!
 //! Read first: [`config::typed::Config`], [`config::typed::Pool`].
 
+pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod status;

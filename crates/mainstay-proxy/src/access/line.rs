@@ -150,7 +150,8 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// A point in time as RFC 3339 has it, in UTC with milliseconds.
-pub(super) struct Stamp(pub(super) SystemTime);
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp(pub SystemTime);
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use mainstay_io::lines::LineSender;
 
-pub use line::Format;
+pub use line::{Format, Stamp};
 
 use crate::counters::{Failure, Kind, WorkerCounters};
 

@@ -1,0 +1,21 @@
+//! The admin listener, through which operators see and steer a running Mainstay, and its client.
+//!
+//! Read first: [`Face`], [`document::Status`].
+
+pub mod client;
+pub mod document;
+mod face;
+mod metrics;
+mod place;
+mod process;
+mod samples;
+mod server;
+mod text;
+pub(crate) mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use face::{Face, Parts, Phase, ReloadOrder};
+pub use place::Place;
+pub use server::{bind, serve};

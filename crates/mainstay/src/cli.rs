@@ -1,0 +1,136 @@
+//! The command line. Results go to standard output, everything else to standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::{Args, Parser};
+
+use crate::admin::Place;
+use crate::admin::client::{Answer, ClientError, ask};
+use crate::admin::document::{Said, Status};
+use crate::{demo, status};
+
+/// Keeps permissioned-ledger nodes available.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay", version, about, arg_required_else_help = true)]
+pub enum Cli {
+    /// Shows a running Mainstay: listeners, pools, nodes, and why one is out.
+    Status(There),
+    /// Gives a node no new work; what is under way on it may finish.
+    Drain(Node),
+    /// Lets a node have work again.
+    Admit(Node),
+    /// Has a running Mainstay read its configuration again.
+    Reload(There),
+    /// Shows on this machine, in under a minute, what Mainstay does.
+    Demo(demo::Args),
+    /// A model node, as the demo starts two of.
+    #[command(hide = true)]
+    ModelNode(demo::NodeArgs),
+    /// Runs a command that ends with its parent.
+    #[command(hide = true)]
+    Leash(demo::LeashArgs),
+}
+
+/// Which running Mainstay, and how its answer is printed.
+#[derive(Debug, Args)]
+pub struct There {
+    /// Its admin listener: unix:/path or host:port [default: MAINSTAY_ADMIN, or where Mainstay listens by itself].
+    #[arg(long, value_name = "ADDR", value_parser = Place::parse)]
+    admin: Option<Place>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A node.
+#[derive(Debug, Args)]
+pub struct Node {
+    /// Its name as `mainstay status` shows it, in every pool; or POOL/NODE.
+    node: String,
+    #[command(flatten)]
+    there: There,
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    match cli {
+        Cli::Status(there) => show_status(&there),
+        Cli::Drain(node) => tell(&node.there, &format!("/drain?node={}", encode(&node.node))),
+        Cli::Admit(node) => tell(&node.there, &format!("/admit?node={}", encode(&node.node))),
+        Cli::Reload(there) => tell(&there, "/reload"),
+        Cli::Demo(args) => demo::run(args),
+        Cli::ModelNode(args) => demo::model_node(&args),
+        Cli::Leash(args) => demo::leash(&args),
+    }
+}
+
+fn show_status(there: &There) -> ExitCode {
+    let answer = match ask(there.admin.as_ref(), "GET", "/status") {
+        Ok(answer) => answer,
+        Err(error) => return could_not_ask(&error),
+    };
+    if there.json {
+        return print(&answer.body, answer.status == 200);
+    }
+    match serde_json::from_str::<Status>(&answer.body) {
+        Ok(status) => {
+            let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            print(&status::render(&status, colours), true)
+        }
+        Err(_) => complain(&answer),
+    }
+}
+
+/// Has something done and prints what came of it.
+fn tell(there: &There, target: &str) -> ExitCode {
+    let answer = match ask(there.admin.as_ref(), "POST", target) {
+        Ok(answer) => answer,
+        Err(error) => return could_not_ask(&error),
+    };
+    if there.json {
+        return print(&answer.body, answer.status == 200);
+    }
+    match serde_json::from_str::<Said>(&answer.body) {
+        Ok(said) if said.ok => print(&format!("{}\n", said.message), true),
+        _ => complain(&answer),
+    }
+}
+
+fn complain(answer: &Answer) -> ExitCode {
+    match serde_json::from_str::<Said>(&answer.body) {
+        Ok(said) => eprintln!("mainstay: {}", said.message),
+        Err(_) => eprintln!("mainstay: the admin listener's answer (status {}) makes no sense", answer.status),
+    }
+    ExitCode::FAILURE
+}
+
+fn could_not_ask(error: &ClientError) -> ExitCode {
+    match std::error::Error::source(error) {
+        Some(source) => eprintln!("mainstay: {error}: {source}"),
+        None => eprintln!("mainstay: {error}"),
+    }
+    match error {
+        ClientError::NothingRuns(_) => ExitCode::from(NOTHING_RUNS),
+        ClientError::Failed(..) => ExitCode::FAILURE,
+    }
+}
+
+fn print(text: &str, good: bool) -> ExitCode {
+    // A reader that stops reading (`| head`) has what it wanted.
+    let _taken = io::stdout().write_all(text.as_bytes());
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Percent-encodes everything that has a meaning in a query.
+fn encode(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b':' | b'/' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+/// Exit code when nothing runs where a running Mainstay is looked for.
+const NOTHING_RUNS: u8 = 3;
