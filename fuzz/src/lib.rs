@@ -3,6 +3,18 @@
 #[path = "../../crates/mainstay-wire/tests/support/mod.rs"]
 mod wire;
 
+/// The reader of nginx files alone: the whole of the binary would take long to build for nothing.
+#[path = "../../crates/mainstay/src/config"]
+mod config {
+    pub mod fault;
+    pub mod nginx;
+    pub mod source;
+    pub mod typed;
+}
+
+#[path = "../../crates/mainstay/tests/nginx/check.rs"]
+mod nginx_check;
+
 /// HTTP/1 heads, read and written.
 pub fn head(input: &[u8]) {
     wire::checks::head(input);
@@ -11,4 +23,9 @@ pub fn head(input: &[u8]) {
 /// Chunked bodies.
 pub fn chunked(input: &[u8]) {
     wire::checks::chunked(input);
+}
+
+/// nginx files.
+pub fn nginx(input: &[u8]) {
+    nginx_check::nginx(input);
 }

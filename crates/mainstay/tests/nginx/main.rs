@@ -1,0 +1,6 @@
+//! Reading nginx files, from outside.
+
+use mainstay::config;
+
+mod check;
+mod corpus;

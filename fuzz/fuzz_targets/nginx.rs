@@ -1,0 +1,5 @@
+//! nginx files.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| mainstay_fuzz::nginx(input));
