@@ -2,6 +2,10 @@
 
 mod bench;
 mod debian;
+mod family;
+mod fuzz;
+mod step;
+mod test;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -21,12 +25,16 @@ enum Task {
     Bench(bench::Bench),
     /// Holds the rules of the house: sizes, arrows between crates, what each crate never does, links.
     Tidy,
+    Test(test::Test),
+    Fuzz(fuzz::Fuzz),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
         Task::Tidy => tidy::run(&root()),
+        Task::Test(test) => test.run(),
+        Task::Fuzz(fuzz) => fuzz.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

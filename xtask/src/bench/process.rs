@@ -1,14 +1,14 @@
 //! A proxy as the kernel sees it: its threads, processor time, memory and cores.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process, pidfd_open, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::family;
 
 /// A process and its descendants, ended when this is dropped.
 pub(super) struct Process {
@@ -34,22 +34,13 @@ impl Process {
 
     /// The process ids: its own and its descendants'.
     pub(super) fn pids(&self) -> Vec<u32> {
-        let mut pids = vec![self.child.id()];
-        let mut at = 0;
-        while let Some(&pid) = pids.get(at) {
-            for task in tasks(pid) {
-                let children = fs::read_to_string(task.join("children")).unwrap_or_default();
-                pids.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-            }
-            at += 1;
-        }
-        pids
+        family::pids(self.child.id())
     }
 
     /// Processor time used so far by all threads.
     pub(super) fn cpu(&self) -> Result<Duration> {
         let mut total = 0;
-        for task in self.pids().into_iter().flat_map(tasks) {
+        for task in self.pids().into_iter().flat_map(family::tasks) {
             let Ok(text) = fs::read_to_string(task.join("schedstat")) else { continue };
             let first = text.split_whitespace().next().context("an empty schedstat: does the kernel keep it?")?;
             total += first.parse::<u64>().context("a schedstat that is no number")?;
@@ -72,21 +63,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let pid = Pid::from_child(&self.child);
-        let _ = kill_process(pid, Signal::TERM);
-        if let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) {
-            let three_seconds = Timespec { tv_sec: 3, tv_nsec: 0 };
-            let _ = poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&three_seconds));
-        }
-        if !matches!(self.child.try_wait(), Ok(None)) {
-            return;
-        }
-        let rest = self.pids();
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        for pid in rest.into_iter().skip(1).filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
+        family::end(&mut self.child, Duration::from_secs(3));
     }
 }
 
@@ -116,11 +93,6 @@ pub(super) fn raise_open_files(wanted: u64) -> Result<()> {
         Some(current) if current < wanted => bail!("{wanted} open files are needed, {current} allowed: ulimit -n"),
         _ => Ok(()),
     }
-}
-
-fn tasks(pid: u32) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
 #[cfg(test)]

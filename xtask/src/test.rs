@@ -1,0 +1,147 @@
+//! `cargo xtask test`: everything that has to hold before a change lands.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::step::{self, Ended};
+use crate::{debian, root, tidy};
+
+/// Runs everything: format, lints, rules of the house, documentation, unit and end-to-end tests, fuzz corpus.
+#[derive(Args, Debug)]
+pub(crate) struct Test {
+    /// Goes on when packages are missing that cannot be installed. The tests that need them then say that they are skipped.
+    #[arg(long)]
+    without_packages: bool,
+}
+
+impl Test {
+    /// Runs every step, whatever became of those before it. An error when one failed.
+    pub(crate) fn run(self) -> Result<()> {
+        if let Err(error) = debian::install(PACKAGES) {
+            if !self.without_packages {
+                bail!("{error:#}\n(or `cargo xtask test --without-packages`, which skips the tests that need them)");
+            }
+            eprintln!("GOING ON WITHOUT PACKAGES: {error:#}");
+        }
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        let steps = [
+            step::run("format", cargo().args(["fmt", "--all", "--check"]), minutes(2)),
+            step::run(
+                "lints",
+                cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+                minutes(12),
+            ),
+            tidy_step(),
+            step::run(
+                "documentation",
+                cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
+                minutes(8),
+            ),
+            step::run("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]), minutes(30)),
+        ];
+        summary(&steps)
+    }
+}
+
+fn tidy_step() -> Ended {
+    eprintln!("== tidy");
+    let start = Instant::now();
+    let output: Vec<String> = match tidy::faults(&root()) {
+        Ok(faults) => faults.iter().map(ToString::to_string).collect(),
+        Err(error) => vec![format!("{error:#}")],
+    };
+    Ended { name: "tidy", time: start.elapsed(), good: output.is_empty(), output }
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(root()).env("CARGO_TERM_COLOR", "never");
+    command
+}
+
+fn summary(steps: &[Ended]) -> Result<()> {
+    for step in steps.iter().filter(|step| !step.good) {
+        println!("\n== {} failed; its last lines:", step.name);
+        for line in &step.output[step.output.len().saturating_sub(TAIL)..] {
+            println!("{line}");
+        }
+    }
+    println!("\n== summary");
+    let mut counts = Counts::default();
+    for step in steps {
+        let verdict = if step.good { "good" } else { "FAILED" };
+        println!("{:<14} {verdict:<7} {:>5.0} s", step.name, step.time.as_secs_f64());
+        counts.add(&step.output);
+    }
+    for line in steps.iter().flat_map(|step| &step.output).filter(|line| line.contains("SKIPPED")) {
+        println!("{}", line.trim());
+    }
+    for name in &counts.names {
+        println!("failed: {name}");
+    }
+    println!("{} passed, {} failed", counts.passed, counts.failed);
+    if steps.iter().any(|step| !step.good) {
+        bail!("not everything holds");
+    }
+    Ok(())
+}
+
+/// What the test binaries said.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    names: Vec<String>,
+}
+
+impl Counts {
+    fn add(&mut self, output: &[String]) {
+        for line in output {
+            if let Some(rest) = line.strip_prefix("test result: ") {
+                self.passed += number_before(rest, " passed");
+                self.failed += number_before(rest, " failed");
+            } else if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+                self.names.push(name.to_owned());
+            }
+        }
+    }
+}
+
+fn number_before(text: &str, word: &str) -> u64 {
+    let before = text.split_once(word).map_or("", |(before, _)| before);
+    before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Real systems that the end-to-end tests run: PostgreSQL under the Tessera model, the proxies Mainstay is compared
+/// with, network namespaces, and Go for geth.
+const PACKAGES: &[&str] = &["postgresql", "nginx-light", "libnginx-mod-stream", "haproxy", "iproute2"];
+/// Lines shown again of a step that failed.
+const TAIL: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_test_binaries_say() {
+        let output = "\
+running 2 tests
+test a::b ... ok
+test a::c ... FAILED
+test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+        let mut counts = Counts::default();
+        counts.add(&output.lines().map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(counts, Counts { passed: 13, failed: 1, names: vec!["a::c".to_owned()] });
+    }
+
+    #[test]
+    fn a_failed_step_fails_the_whole() {
+        let ended = |good| Ended { name: "sample", time: Duration::ZERO, good, output: Vec::new() };
+        assert!(summary(&[ended(true), ended(true)]).is_ok());
+        assert!(summary(&[ended(true), ended(false)]).is_err());
+    }
+}
