@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use mainstay_io::listen::{self, Bound, ListenError, Local, Place};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
 
 use crate::access::AccessSender;
 use crate::control::Control;
@@ -29,7 +28,7 @@ pub struct Options {
 
 /// A running front.
 pub struct Front {
-    control: Control,
+    control: Arc<Control>,
     registry: Arc<Registry>,
     workers: Vec<Handle>,
     plan: Mutex<Arc<Plan>>,
@@ -87,7 +86,7 @@ impl Front {
         };
         let workers: io::Result<Vec<_>> = (0..workers).map(|index| spawn(birth(index))).collect();
         let front = Self {
-            control,
+            control: Arc::new(control),
             workers: workers.map_err(StartError::Worker)?,
             plan: Mutex::new(plan),
             replacing: tokio::sync::Mutex::default(),
@@ -124,9 +123,10 @@ impl Front {
         Ok(())
     }
 
-    /// Ends the front: listeners close, clients are told, what is under way gets `drain` to finish, the rest is ended.
-    pub async fn stop(self, drain: Duration) -> Stopped {
-        let deadline = Instant::now() + drain;
+    /// Ends the front: listeners close, clients are told, what is under way may finish until `deadline` is there, the
+    /// rest is ended.
+    pub async fn stop(self, deadline: impl Future<Output = ()>) -> Stopped {
+        tokio::pin!(deadline);
         let mut done = Vec::new();
         for worker in &self.workers {
             let (tell, told) = oneshot::channel();
@@ -134,12 +134,17 @@ impl Front {
                 done.push(told);
             }
         }
-        let mut stopped = Stopped::Drained;
-        for told in &mut done {
-            if timeout_at(deadline, told).await.is_err() {
-                stopped = Stopped::Cut;
+        let drained = async {
+            for told in done {
+                // Fails for a worker that has gone, which has nothing left to finish.
+                let _ = told.await;
             }
-        }
+        };
+        let stopped = tokio::select! {
+            biased;
+            () = drained => Stopped::Drained,
+            () = deadline => Stopped::Cut,
+        };
         for worker in self.workers {
             // Fails when the worker has drained and gone, which is what is wanted.
             let _ = worker.commands.send(Command::Kill).await;
@@ -150,7 +155,7 @@ impl Front {
 
     /// The control side: how nodes are, drain and admit.
     #[must_use]
-    pub fn control(&self) -> &Control {
+    pub fn control(&self) -> &Arc<Control> {
         &self.control
     }
 

@@ -34,7 +34,7 @@ async fn a_request_goes_through_and_the_connection_is_kept() {
     up.write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
     let got = read_until(&mut client, b"No Content\r\n\r\n").await;
     assert_eq!(got, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n");
-    timeout(front.stop(Duration::from_secs(5))).await;
+    timeout(front.stop(tokio::time::sleep(Duration::from_secs(5)))).await;
 }
 
 fn plan(nodes: &[SocketAddr]) -> Plan {
