@@ -1,5 +1,6 @@
 //! Control against real sockets on this machine. Waiting is always for a condition, with a bound.
 
+mod board;
 mod checks;
 mod harness;
 mod names;
