@@ -111,6 +111,11 @@ impl Report {
         kept
     }
 
+    /// Adds what another report found.
+    pub fn take(&mut self, found: impl IntoIterator<Item = Fault>) {
+        self.found.extend(found);
+    }
+
     /// What was found, in the order it was found.
     pub fn found(&self) -> &[Fault] {
         &self.found
