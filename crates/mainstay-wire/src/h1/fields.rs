@@ -3,7 +3,7 @@
 use super::connection::Options;
 use super::fault::Fault;
 use super::message::{MOST_FIELDS, Version};
-use super::scan::{find_control, is_token, is_token_byte, list, trim};
+use super::scan::{find_control, find_name_end, is_token, list, trim};
 use super::target::is_host;
 
 /// What a field means to an intermediary.
@@ -44,6 +44,8 @@ pub(crate) struct Fields<'b> {
     starts: [u16; MOST_FIELDS + 1],
     kinds: [Kind; MOST_FIELDS],
     count: usize,
+    /// Lines of a kind other than [`Kind::Other`], to get at them without a walk over all lines.
+    special: LineSet,
     side: Side,
     pub(crate) host: Option<&'b [u8]>,
     pub(crate) length: Option<u64>,
@@ -58,44 +60,91 @@ pub(crate) struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
+    /// Nothing read yet.
+    pub(crate) fn new(side: Side) -> Self {
+        Self {
+            starts: [0; MOST_FIELDS + 1],
+            kinds: [Kind::Other; MOST_FIELDS],
+            count: 0,
+            special: 0,
+            side,
+            host: None,
+            length: None,
+            plain_length: false,
+            chunked: false,
+            expects_continue: false,
+            wants_trailers: false,
+            options: Options::default(),
+            upgrades: 0,
+            upgrade: None,
+        }
+    }
+
     /// Reads field lines from `at` to the blank line, and gives the offset behind it; `None` when `head` ends before it.
-    pub(crate) fn read(head: &'b [u8], at: usize, most: usize, side: Side) -> Result<Option<(Self, usize)>, Fault> {
-        let mut fields = Self::new(side);
+    pub(crate) fn read(&mut self, head: &'b [u8], at: usize, most: usize) -> Result<Option<usize>, Fault> {
+        let most = most.min(MOST_FIELDS);
         let mut at = at;
         loop {
-            fields.mark(at);
+            self.mark(at);
             let Some(&first) = head.get(at) else { return Ok(None) };
             match first {
                 b'\r' => {
                     let Some(&second) = head.get(at + 1) else { return Ok(None) };
-                    return if second == b'\n' { Ok(Some((fields, at + 2))) } else { Err(Fault::BareCr) };
+                    return if second == b'\n' { Ok(Some(at + 2)) } else { Err(Fault::BareCr) };
                 }
                 b'\n' => return Err(Fault::BareLf),
                 b' ' | b'\t' => return Err(Fault::ObsFold),
                 b':' => return Err(Fault::EmptyFieldName),
                 _ => {}
             }
-            if fields.count >= most.min(MOST_FIELDS) {
+            if self.count >= most {
                 return Err(Fault::TooManyFields);
             }
             let Some(line) = field_line(head, at)? else { return Ok(None) };
             let kind = kind_of(line.name);
-            fields.note(kind, line.value)?;
-            if let Some(slot) = fields.kinds.get_mut(fields.count) {
-                *slot = kind;
+            if kind != Kind::Other {
+                self.set_kind(self.count, kind);
+                self.note(kind, line.value)?;
             }
-            fields.count += 1;
+            self.count += 1;
             at = line.end;
         }
     }
 
-    /// The lines with their kinds and offsets, in order.
+    /// All lines, in order.
     pub(crate) fn lines<'a>(&'a self, head: &'b [u8]) -> impl Iterator<Item = Line<'b>> + 'a {
-        let ends = self.starts.iter().skip(1);
-        self.starts.iter().zip(ends).zip(&self.kinds).take(self.count).map(move |((&start, &end), &kind)| {
-            let (start, end) = (usize::from(start), usize::from(end));
-            Line { start, end, kind, bytes: head.get(start..end).unwrap_or_default() }
+        self.lines_of(head, LineSet::MAX.unbounded_shr(LineSet::BITS - self.count as u32))
+    }
+
+    /// The lines of a kind other than [`Kind::Other`], in order.
+    pub(crate) fn special_lines<'a>(&'a self, head: &'b [u8]) -> impl Iterator<Item = Line<'b>> + 'a {
+        self.lines_of(head, self.special)
+    }
+
+    /// Offset of the blank line.
+    pub(crate) fn end(&self) -> usize {
+        self.starts.get(self.count).map_or(0, |&end| usize::from(end))
+    }
+
+    fn lines_of<'a>(&'a self, head: &'b [u8], mut set: LineSet) -> impl Iterator<Item = Line<'b>> + 'a {
+        std::iter::from_fn(move || {
+            let next = set.trailing_zeros();
+            set &= set.wrapping_sub(1);
+            self.line(head, next as usize)
         })
+    }
+
+    fn line(&self, head: &'b [u8], index: usize) -> Option<Line<'b>> {
+        let start = usize::from(*self.starts.get(index)?);
+        let end = usize::from(*self.starts.get(index + 1)?);
+        Some(Line { start, end, kind: *self.kinds.get(index)?, bytes: head.get(start..end)? })
+    }
+
+    fn set_kind(&mut self, index: usize, kind: Kind) {
+        if let Some(slot) = self.kinds.get_mut(index) {
+            *slot = kind;
+            self.special |= 1 << index;
+        }
     }
 
     /// The protocols asked for or switched to, where `Connection` lists `upgrade` and they are one line without `h2c`.
@@ -110,49 +159,33 @@ impl<'b> Fields<'b> {
         if !self.options.lists_fields {
             return Ok(());
         }
-        let given = self.clone();
-        for connection in given.lines(head).filter(|line| line.kind == Kind::Connection) {
+        let mut listed = 0;
+        for connection in self.special_lines(head).filter(|line| line.kind == Kind::Connection) {
             for option in list(connection.value()) {
-                self.drop_listed(&given, head, option)?;
+                listed |= self.listed_by(head, option)?;
             }
+        }
+        for index in (0..self.count).filter(|index| listed >> index & 1 == 1) {
+            self.set_kind(index, Kind::Hop);
         }
         Ok(())
     }
 
-    fn drop_listed(&mut self, given: &Self, head: &'b [u8], option: &[u8]) -> Result<(), Fault> {
+    /// The lines that end here because `Connection` has this option.
+    fn listed_by(&self, head: &'b [u8], option: &[u8]) -> Result<LineSet, Fault> {
         if option.eq_ignore_ascii_case(b"close") {
-            return Ok(());
+            return Ok(0);
         }
         match kind_of(option) {
-            Kind::Host | Kind::ContentLength | Kind::TransferEncoding | Kind::Expect => {
-                return if self.side == Side::Request { Err(Fault::ConnectionListsFraming) } else { Ok(()) };
+            Kind::Host | Kind::ContentLength | Kind::TransferEncoding | Kind::Expect => match self.side {
+                Side::Request => Err(Fault::ConnectionListsFraming),
+                Side::Response => Ok(0),
+            },
+            Kind::Connection | Kind::Te | Kind::Upgrade => Ok(0),
+            _ => {
+                let named = self.lines(head).enumerate().filter(|(_, line)| line.is_named(option));
+                Ok(named.fold(0, |set, (index, _)| set | 1 << index))
             }
-            Kind::Connection | Kind::Te | Kind::Upgrade => return Ok(()),
-            _ => {}
-        }
-        for (line, kind) in given.lines(head).zip(&mut self.kinds) {
-            if line.is_named(option) {
-                *kind = Kind::Hop;
-            }
-        }
-        Ok(())
-    }
-
-    fn new(side: Side) -> Self {
-        Self {
-            starts: [0; MOST_FIELDS + 1],
-            kinds: [Kind::Other; MOST_FIELDS],
-            count: 0,
-            side,
-            host: None,
-            length: None,
-            plain_length: false,
-            chunked: false,
-            expects_continue: false,
-            wants_trailers: false,
-            options: Options::default(),
-            upgrades: 0,
-            upgrade: None,
         }
     }
 
@@ -245,10 +278,7 @@ impl<'b> Line<'b> {
     }
 
     fn split(&self) -> (&'b [u8], &'b [u8]) {
-        let line = self.bytes.strip_suffix(b"\r\n").unwrap_or(self.bytes);
-        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-        let (name, rest) = line.split_at(colon);
-        (name, trim(rest.get(1..).unwrap_or_default()))
+        split_line(self.bytes)
     }
 }
 
@@ -281,8 +311,16 @@ impl<'b> Iterator for FieldIter<'_, 'b> {
         let start = usize::from(*self.fields.starts.get(self.next)?);
         let end = usize::from(*self.fields.starts.get(self.next + 1)?);
         self.next += 1;
-        Some(Line { start, end, kind: Kind::Other, bytes: self.head.get(start..end)? }.split())
+        Some(split_line(self.head.get(start..end)?))
     }
+}
+
+/// Name and value of a line.
+fn split_line(line: &[u8]) -> (&[u8], &[u8]) {
+    let line = line.strip_suffix(b"\r\n").unwrap_or(line);
+    let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+    let (name, rest) = line.split_at(colon);
+    (name, trim(rest.get(1..).unwrap_or_default()))
 }
 
 /// How the version and `Connection` decide whether another message may follow (RFC 9112 9.3).
@@ -304,17 +342,19 @@ struct FieldLine<'b> {
 
 /// Reads the line at `at`; `None` when `head` ends before the line does.
 fn field_line(head: &[u8], at: usize) -> Result<Option<FieldLine<'_>>, Fault> {
-    let rest = head.get(at..).unwrap_or_default();
-    let Some(length) = rest.iter().position(|&byte| !is_token_byte(byte)) else { return Ok(None) };
-    let (name, rest) = rest.split_at(length);
-    match rest.first() {
+    let end = find_name_end(head, at);
+    let name = head.get(at..end.unwrap_or(head.len())).unwrap_or_default();
+    if !name.is_empty() && !is_token(name) {
+        return Err(Fault::BadFieldName);
+    }
+    let Some(colon) = end else { return Ok(None) };
+    match head.get(colon) {
         Some(b':') => {}
         Some(b' ' | b'\t') => return Err(Fault::SpaceBeforeColon),
         Some(b'\r') => return Err(Fault::MissingColon),
         Some(b'\n') => return Err(Fault::BareLf),
         _ => return Err(Fault::BadFieldName),
     }
-    let colon = at + length;
     let Some(stop) = find_control(head, colon + 1) else { return Ok(None) };
     let value = trim(head.get(colon + 1..stop).unwrap_or_default());
     match (head.get(stop), head.get(stop + 1)) {
@@ -327,27 +367,28 @@ fn field_line(head: &[u8], at: usize) -> Result<Option<FieldLine<'_>>, Fault> {
 }
 
 pub(crate) fn kind_of(name: &[u8]) -> Kind {
-    let candidates: &[(&[u8], Kind)] = match name.len() {
-        2 => &[(b"te", Kind::Te)],
-        4 => &[(b"host", Kind::Host)],
-        6 => &[(b"expect", Kind::Expect)],
-        7 => &[(b"upgrade", Kind::Upgrade)],
-        9 => &[(b"forwarded", Kind::ForwardedOther)],
-        10 => &[(b"connection", Kind::Connection), (b"keep-alive", Kind::Hop)],
-        14 => &[(b"content-length", Kind::ContentLength)],
-        15 => &[(b"x-forwarded-for", Kind::ForwardedFor)],
-        16 => &[
-            (b"proxy-connection", Kind::Hop),
-            (b"x-forwarded-host", Kind::ForwardedHost),
-            (b"x-forwarded-port", Kind::ForwardedOther),
-        ],
-        17 => &[(b"transfer-encoding", Kind::TransferEncoding), (b"x-forwarded-proto", Kind::ForwardedProto)],
-        18 => &[(b"proxy-authenticate", Kind::Hop)],
-        19 => &[(b"proxy-authorization", Kind::Hop)],
-        25 => &[(b"proxy-authentication-info", Kind::Hop)],
-        _ => &[],
+    let Some(first) = name.first() else { return Kind::Other };
+    let (known, kind): (&[u8], Kind) = match (name.len(), first.to_ascii_lowercase()) {
+        (2, b't') => (b"te", Kind::Te),
+        (4, b'h') => (b"host", Kind::Host),
+        (6, b'e') => (b"expect", Kind::Expect),
+        (7, b'u') => (b"upgrade", Kind::Upgrade),
+        (9, b'f') => (b"forwarded", Kind::ForwardedOther),
+        (10, b'c') => (b"connection", Kind::Connection),
+        (10, b'k') => (b"keep-alive", Kind::Hop),
+        (14, b'c') => (b"content-length", Kind::ContentLength),
+        (15, b'x') => (b"x-forwarded-for", Kind::ForwardedFor),
+        (16, b'p') => (b"proxy-connection", Kind::Hop),
+        (16, b'x') if name.eq_ignore_ascii_case(b"x-forwarded-host") => return Kind::ForwardedHost,
+        (16, b'x') => (b"x-forwarded-port", Kind::ForwardedOther),
+        (17, b't') => (b"transfer-encoding", Kind::TransferEncoding),
+        (17, b'x') => (b"x-forwarded-proto", Kind::ForwardedProto),
+        (18, b'p') => (b"proxy-authenticate", Kind::Hop),
+        (19, b'p') => (b"proxy-authorization", Kind::Hop),
+        (25, b'p') => (b"proxy-authentication-info", Kind::Hop),
+        _ => return Kind::Other,
     };
-    candidates.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Kind::Other, |&(_, kind)| kind)
+    if name.eq_ignore_ascii_case(known) { kind } else { Kind::Other }
 }
 
 /// At most 19 digits, and no more than a signed number holds: what a node may keep in one must mean the same there.
@@ -364,6 +405,9 @@ fn content_length(value: &[u8]) -> Result<u64, Fault> {
     let length = value.iter().fold(0u64, |length, digit| length * 10 + u64::from(digit - b'0'));
     if length > i64::MAX as u64 { Err(Fault::ContentLengthOverflow) } else { Ok(length) }
 }
+
+/// A set of lines by their index.
+type LineSet = u128;
 
 /// Digits of the largest signed 64-bit number.
 const MOST_LENGTH_DIGITS: usize = 19;

@@ -64,7 +64,8 @@ pub fn request<'b>(bytes: &'b [u8], limits: &HeadLimits) -> Result<Parsed<Reques
     let method = Method::from_text(line.method);
     let target = target(line.target, method)?;
     let window = rest.get(..most).unwrap_or(rest);
-    let Some((mut fields, end)) = Fields::read(window, line.len, limits.fields, Side::Request)? else {
+    let mut fields = Fields::new(Side::Request);
+    let Some(end) = fields.read(window, line.len, limits.fields)? else {
         return more(rest, most, Fault::HeadTooLarge);
     };
     let head = rest.get(..end).unwrap_or_default();

@@ -62,20 +62,24 @@ impl Request<'_> {
         let new_host = self.new_host(edit);
         let mut runs = Runs::new(self.head, out);
         let keeps_target = edit.prefix.is_none() && self.authority.is_none() && self.origin.len() == self.target.len();
-        if keeps_target && self.is_plain {
-            runs.keep(0, self.line_len);
-        } else {
-            self.write_request_line(runs.flush(), edit.prefix);
+        if !keeps_target || !self.is_plain {
+            runs.leave_out(0, self.line_len);
+            self.write_request_line(runs.copy_to(self.line_len), edit.prefix);
         }
         if let Some(host) = new_host {
-            write_field(runs.flush(), b"Host", host);
+            write_field(runs.copy_to(self.line_len), b"Host", host);
         }
-        for line in self.fields.lines(self.head) {
-            if self.is_kept(&line, edit, new_host.is_some()) {
-                runs.keep(line.start, line.end);
+        let mut judge = |line: Line<'_>| {
+            if !self.is_kept(&line, edit, new_host.is_some()) {
+                runs.leave_out(line.start, line.end);
             }
+        };
+        if edit.set.is_empty() {
+            self.fields.special_lines(self.head).for_each(&mut judge);
+        } else {
+            self.fields.lines(self.head).for_each(&mut judge);
         }
-        let out = runs.flush();
+        let out = runs.copy_to(self.fields.end());
         self.write_framing(out, edit);
         self.write_forwarded(out, edit);
         for (name, value) in edit.set {

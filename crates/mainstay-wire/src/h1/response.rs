@@ -41,7 +41,8 @@ pub fn response<'b>(bytes: &'b [u8], limits: &HeadLimits, asked: Method) -> Resu
     let most = limits.head.min(MOST_HEAD);
     let window = bytes.get(..most).unwrap_or(bytes);
     let Some(line) = status_line(window)? else { return more(bytes, most, Fault::HeadTooLarge) };
-    let Some((mut fields, end)) = Fields::read(window, line.len, limits.fields, Side::Response)? else {
+    let mut fields = Fields::new(Side::Response);
+    let Some(end) = fields.read(window, line.len, limits.fields)? else {
         return more(bytes, most, Fault::HeadTooLarge);
     };
     let head = bytes.get(..end).unwrap_or_default();

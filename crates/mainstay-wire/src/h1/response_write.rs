@@ -30,17 +30,25 @@ impl Response<'_> {
         let dechunks = edit.dechunk || edit.client == Version::Http10;
         let shows_upgrade = edit.connection == Connection::Upgrade || self.status == UPGRADE_REQUIRED;
         let mut runs = Runs::new(self.head, out);
-        match edit.status {
-            None if self.is_plain => runs.keep(0, self.line_len),
-            None => status_line(runs.flush(), self.status, self.reason),
-            Some(status) => status_line(runs.flush(), status, reason(status).as_bytes()),
-        }
-        for line in self.fields.lines(self.head) {
-            if self.is_kept(&line, shows_upgrade, dechunks) {
-                runs.keep(line.start, line.end);
+        if edit.status.is_some() || !self.is_plain {
+            runs.leave_out(0, self.line_len);
+            let out = runs.copy_to(self.line_len);
+            match edit.status {
+                None => status_line(out, self.status, self.reason),
+                Some(status) => status_line(out, status, reason(status).as_bytes()),
             }
         }
-        let out = runs.flush();
+        let mut judge = |line: Line<'_>| {
+            if !self.is_kept(&line, shows_upgrade, dechunks) {
+                runs.leave_out(line.start, line.end);
+            }
+        };
+        if dechunks {
+            self.fields.lines(self.head).for_each(&mut judge);
+        } else {
+            self.fields.special_lines(self.head).for_each(&mut judge);
+        }
+        let out = runs.copy_to(self.fields.end());
         match self.body {
             ResponseBody::Chunked if !dechunks => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
             ResponseBody::Length(length) if !self.fields.plain_length => content_length(out, length),

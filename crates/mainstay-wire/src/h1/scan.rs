@@ -7,12 +7,19 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 
 /// Whether these bytes are a token, which is never empty.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+    !bytes.is_empty() && bytes.iter().fold(true, |all, &byte| all & is_token_byte(byte))
 }
 
 /// Offset of the first control byte other than HTAB at or after `from`.
 pub(crate) fn find_control(bytes: &[u8], from: usize) -> Option<usize> {
     find(bytes, from, |word| below(word, 0x20) | equal(word, 0x7f), is_control)
+}
+
+/// Offset of the first byte at or after `from` that ends a field name for sure: a colon, a space, a control byte or one
+/// that is not ASCII.
+pub(crate) fn find_name_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let words = |word| below(word, 0x21) | equal(word, b':') | equal(word, 0x7f) | (word & HIGH);
+    find(bytes, from, words, |byte| !matches!(byte, 0x21..=0x7e) || byte == b':')
 }
 
 /// Offset of the first byte at or after `from` that may not stand in a request target: anything but visible ASCII, and
@@ -118,6 +125,11 @@ mod tests {
     #[test]
     fn ends_of_targets_are_found() {
         check(find_target_end, |byte| !byte.is_ascii_graphic() || byte == b'#');
+    }
+
+    #[test]
+    fn ends_of_names_are_found() {
+        check(find_name_end, |byte| !byte.is_ascii_graphic() || byte == b':');
     }
 
     #[test]

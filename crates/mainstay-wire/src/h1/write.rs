@@ -2,32 +2,29 @@
 
 use super::scan::{is_control, is_token};
 
-/// Copies parts of a head, neighbouring ones in one go.
+/// Copies a head but for some parts, what is between them in one go.
 pub(crate) struct Runs<'a> {
     head: &'a [u8],
     out: &'a mut Vec<u8>,
-    start: usize,
-    end: usize,
+    from: usize,
 }
 
 impl<'a> Runs<'a> {
+    /// Before the first byte of `head`.
     pub(crate) fn new(head: &'a [u8], out: &'a mut Vec<u8>) -> Self {
-        Self { head, out, start: 0, end: 0 }
+        Self { head, out, from: 0 }
     }
 
-    /// Keeps this part. Parts come in order.
-    pub(crate) fn keep(&mut self, start: usize, end: usize) {
-        if start != self.end {
-            self.flush();
-            self.start = start;
-        }
-        self.end = end;
+    /// Leaves this part out. Parts come in order.
+    pub(crate) fn leave_out(&mut self, start: usize, end: usize) {
+        self.copy_to(start);
+        self.from = end;
     }
 
-    /// Copies what is kept so far and gives the output, for lines in between or after it.
-    pub(crate) fn flush(&mut self) -> &mut Vec<u8> {
-        self.out.extend_from_slice(self.head.get(self.start..self.end).unwrap_or_default());
-        self.start = self.end;
+    /// Copies what comes before `end`, and gives the output, for lines in between or after it.
+    pub(crate) fn copy_to(&mut self, end: usize) -> &mut Vec<u8> {
+        self.out.extend_from_slice(self.head.get(self.from..end).unwrap_or_default());
+        self.from = end;
         self.out
     }
 }
