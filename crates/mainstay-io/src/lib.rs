@@ -6,6 +6,7 @@
 //! Read first: [`stream::Stream`], [`listen::bind`], [`pump::Pump`], [`timer::Timers`].
 
 pub mod clock;
+mod exhaustion;
 pub mod lines;
 pub mod listen;
 mod pipes;
@@ -14,4 +15,5 @@ pub mod resolve;
 pub mod stream;
 pub mod timer;
 
+pub use exhaustion::is_exhaustion;
 pub use pipes::Pipes;

@@ -13,5 +13,6 @@ pub mod front;
 mod http;
 pub mod params;
 mod pool;
+mod tcp;
 pub mod view;
 mod worker;

@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, UnixListener};
 pub use self::error::ListenError;
 use self::error::Problem;
 use self::unix::SocketFile;
+use crate::is_exhaustion;
 use crate::stream::Stream;
 
 /// Where to listen.
@@ -134,7 +135,7 @@ impl Listener {
                 Kind::Unix(listener) => listener.poll_accept(cx).map_ok(|(s, _)| (Stream::Unix(s), None)),
             };
             match accepted {
-                Poll::Ready(Err(error)) if !is_exhaustion(&error) => {}
+                Poll::Ready(Err(error)) if !is_lasting(&error) => {}
                 other => return other,
             }
         }
@@ -204,12 +205,13 @@ fn probes() -> TcpKeepalive {
     TcpKeepalive::new().with_time(KEEP_ALIVE_AFTER).with_interval(KEEP_ALIVE_EVERY).with_retries(KEEP_ALIVE_PROBES)
 }
 
-/// Whether the machine or the process has no room for a connection, as opposed to a connection that failed by itself.
-fn is_exhaustion(error: &io::Error) -> bool {
+/// Whether the listener itself is at fault, or the machine has no room, as opposed to one connection that failed.
+fn is_lasting(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::BADF, Errno::INVAL];
-    let Some(errno) = Errno::from_io_error(error) else { return true };
-    exhausted.contains(&errno)
+    match Errno::from_io_error(error) {
+        Some(errno) => is_exhaustion(error) || [Errno::BADF, Errno::INVAL, Errno::NOTSOCK].contains(&errno),
+        None => true,
+    }
 }
 
 const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);

@@ -15,9 +15,9 @@ use mainstay_io::timer::{Interrupt, Slot};
 
 use super::{DRAIN, KILL, Setup, Worker};
 use crate::counters::ListenerCounters;
-use crate::http;
 use crate::params::{At, Service};
 use crate::pool::{Limit, Permit};
+use crate::{http, tcp};
 
 /// A listener as one worker serves it. It lives as long as its address is in the plan; what is done there may change.
 pub(crate) struct Listening {
@@ -121,7 +121,9 @@ impl Worker {
             Service::Http(_) => {
                 tokio::task::spawn_local(http::serve(worker, listening, stream, peer, permit));
             }
-            Service::Tcp(_) => {}
+            Service::Tcp(_) => {
+                tokio::task::spawn_local(tcp::serve(worker, listening, stream, peer, permit));
+            }
         }
     }
 }

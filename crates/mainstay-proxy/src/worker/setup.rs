@@ -28,6 +28,11 @@ impl Setup {
         self.routes.get(listener)?.as_ref()
     }
 
+    /// The pool with this id.
+    pub(crate) fn pool(&self, id: PoolId) -> Option<&Rc<Pool>> {
+        self.pools.get(usize::try_from(id.0).ok()?)
+    }
+
     /// What `snapshot` asks for. Pools that stay as they were keep their idle connections and their turn.
     pub(super) fn next(&self, snapshot: &Snapshot, worker: &Worker) -> Self {
         let maker =

@@ -1,0 +1,6 @@
+//! The TCP engine over real sockets.
+
+mod carry;
+mod limits;
+mod nodes;
+mod rig;
