@@ -11,7 +11,7 @@ use super::rules;
 use super::scope::{Scope, own, typed};
 use super::units;
 use super::vars::{Fixed, template};
-use crate::config::typed::{Act, ErrorPage, Maybe, Mirror, Span, Spanned};
+use crate::config::typed::{Act, ErrorPage, Mirror, Span, Spanned};
 
 /// The server an action belongs to.
 pub(super) struct Server<'s, 'a> {
@@ -45,7 +45,7 @@ impl Build<'_> {
                 return None;
             }
         };
-        self.common(&mut act, &location.scope, location.span(), server);
+        self.common(&mut act, &location.scope, server);
         Some(act)
     }
 
@@ -57,7 +57,7 @@ impl Build<'_> {
         server: &Server<'_, '_>,
     ) -> Option<Act> {
         let mut act = self.reply(reply, scope, server)?;
-        self.common(&mut act, scope, reply.span(), server);
+        self.common(&mut act, scope, server);
         if let Some(location) = server.locations.first() {
             self.report.note(location.span(), "the server's `return` comes first, so no location is reached");
         }
@@ -124,7 +124,6 @@ impl Build<'_> {
             }
         }
         let mirror = self.mirrors(scope, server, span);
-        let minute = |time: Maybe<Duration>| time.or(Some(typed(Duration::from_secs(60), span)));
         Some(Act {
             to: Some(typed(format!("http://{pool}{path}"), directive.arg_span(0))),
             retry,
@@ -132,9 +131,10 @@ impl Build<'_> {
             forwarded: Some(typed("pass".to_owned(), span)),
             set: fields.set,
             mirror,
-            read_timeout: minute(scope.time("proxy_read_timeout", self.report)),
-            send_timeout: minute(scope.time("proxy_send_timeout", self.report)),
-            upgrade: fields.upgrade.or(Some(typed(false, span))),
+            read_timeout: scope.time("proxy_read_timeout", self.report),
+            send_timeout: scope.time("proxy_send_timeout", self.report).or(Some(typed(SEND_TIMEOUT, span))),
+            upgrade: fields.upgrade,
+            body_max: Some(rules::body_max(scope, span, self.report)),
             ..Act::default()
         })
     }
@@ -145,10 +145,9 @@ impl Build<'_> {
     }
 
     /// What holds for answers of either kind.
-    fn common(&mut self, act: &mut Act, scope: &Scope<'_>, span: Span, server: &Server<'_, '_>) {
+    pub(super) fn common(&mut self, act: &mut Act, scope: &Scope<'_>, server: &Server<'_, '_>) {
         let fixed = Fixed { server_name: server.name.clone(), proxy_host: None };
         act.add = headers::answer(scope, &fixed, self.report);
-        act.body_max = Some(rules::body_max(scope, span, self.report));
         act.error_pages =
             scope.all("error_page").into_iter().filter_map(|directive| self.error_page(directive)).collect();
         act.intercept = scope.switch("proxy_intercept_errors", self.report).filter(|on| on.value);
@@ -256,4 +255,6 @@ pub(super) fn not_found(span: Span) -> Act {
     Act { reply: Some(typed(404, span)), ..Act::default() }
 }
 
+/// nginx's `proxy_send_timeout` where a file says none. Its `proxy_read_timeout` is Mainstay's own.
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];

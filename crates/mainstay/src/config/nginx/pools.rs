@@ -6,7 +6,7 @@ use super::ast::Directive;
 use super::scope::typed;
 use super::upstream;
 use crate::config::fault::Report;
-use crate::config::typed::{Check, Eject, Maybe, Node, Pool, Span, Spanned};
+use crate::config::typed::{Check, Maybe, Node, Pool, Span, Spanned};
 
 /// What a pool is spoken to with; `http` and `stream` have names of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Pools {
         }
         let name = self.free_name(at, kind);
         let node = Node { at: typed(at.to_owned(), span), ..Node::default() };
-        let pool = Pool { nodes: vec![typed(node, span)], eject: Some(typed(Eject::Off, span)), ..Pool::default() };
+        let pool = Pool { nodes: vec![typed(node, span)], ..Pool::default() };
         self.drafts.push(Draft { kind, called: at.to_owned(), name: typed(name, span), pool, used: false });
         PoolIndex(self.drafts.len() - 1)
     }

@@ -7,10 +7,11 @@ use super::scope::{Scope, number, size, typed};
 use crate::config::fault::Report;
 use crate::config::typed::{Limit, Maybe, Retry, Span, Spanned};
 
-/// `proxy_next_upstream` and what belongs to it, as it holds in a place of `http`.
+/// `proxy_next_upstream` and what belongs to it, as it holds in a place of `http`. Where no number of tries is said,
+/// Mainstay's default is nginx's: each node once.
 pub(super) fn retry(scope: &Scope<'_>, span: Span, report: &mut Report) -> Retry {
     let mut retry = Retry {
-        tries: scope.number("proxy_next_upstream_tries", report).or(Some(typed(0, span))),
+        tries: scope.number("proxy_next_upstream_tries", report),
         within: scope.time("proxy_next_upstream_timeout", report).or(Some(typed(Duration::ZERO, span))),
         buffer: Some(typed(replay_buffer(scope, span, report), span)),
         on: Some(vec![typed("error".to_owned(), span), typed("timeout".to_owned(), span)]),
@@ -53,7 +54,7 @@ pub(super) fn body_max(scope: &Scope<'_>, span: Span, report: &mut Report) -> Sp
     scope.size("client_max_body_size", report).unwrap_or(typed(BODY_MAX, span))
 }
 
-/// What clients may do, as it holds in a `server` or in `http`.
+/// What clients may do, as it holds in a `server` or in `http`. Mainstay's own `idle` is nginx's.
 pub(super) fn limit(scope: &Scope<'_>, span: Span, report: &mut Report) -> Limit {
     let (request_line, head) = match scope.one("large_client_header_buffers") {
         None => (Some(typed(HEADER_BUFFER, span)), Some(typed(4 * HEADER_BUFFER, span))),
@@ -66,7 +67,7 @@ pub(super) fn limit(scope: &Scope<'_>, span: Span, report: &mut Report) -> Limit
         head_timeout: or(scope.time("client_header_timeout", report), 60),
         body_timeout: or(scope.time("client_body_timeout", report), 60),
         send_timeout: or(scope.time("send_timeout", report), 60),
-        idle: or(scope.time("keepalive_timeout", report), 75),
+        idle: scope.time("keepalive_timeout", report),
         requests: scope.number("keepalive_requests", report).or(Some(typed(1_000, span))),
         ..Limit::default()
     }
@@ -84,7 +85,7 @@ pub(super) fn stream_retry(scope: &Scope<'_>, span: Span, report: &mut Report) -
     let on = scope.switch("proxy_next_upstream", report).is_none_or(|on| on.value);
     let tries = scope.number("proxy_next_upstream_tries", report).filter(|_| on);
     Retry {
-        tries: tries.or(Some(typed(u32::from(!on), span))),
+        tries: if on { tries } else { Some(typed(1, span)) },
         within: scope.time("proxy_next_upstream_timeout", report).or(Some(typed(Duration::ZERO, span))),
         ..Retry::default()
     }

@@ -81,22 +81,28 @@ impl Build<'_> {
         let locations = locations::collect(directives, scope, self.report);
         let name = block.names.first().map(|name| name.value.clone()).unwrap_or_default();
         let server = Server { name, locations: &locations, http };
-        let mut listen = Listen { access_log: self.access_log(scope), action: not_found(span), ..Listen::default() };
+        let mut listen = Listen { access_log: self.access_log(scope), ..Listen::default() };
         if let Some(reply) = own(directives, "return").next() {
             if let Some(act) = self.server_reply(reply, scope, &server) {
                 listen.action = act;
             }
             return listen;
         }
+        listen.action = not_found(span);
+        self.common(&mut listen.action, scope, &server);
         for location in &locations {
             self.refuse_own_access_log(location);
             let Some(act) = self.location(location, &server) else { continue };
+            let at = location.directive.args.last().map_or(location.span(), |word| word.span);
+            if let Some(path) = slash_path(location, &locations) {
+                listen.routes.push(typed(slash(path, at), location.span()));
+            }
             if is_whole(location, &act) {
                 listen.action = act;
             } else {
                 let internal = location.internal.then(|| typed(true, location.span()));
-                let path = typed(location.route(), location.directive.arg_span(location.directive.args.len() - 1));
-                listen.routes.push(typed(Route { path, internal, action: act }, location.span()));
+                let route = Route { path: typed(location.route(), at), internal, action: act };
+                listen.routes.push(typed(route, location.span()));
             }
         }
         listen
@@ -172,6 +178,24 @@ fn same(one: &Address, other: &Address) -> bool {
 fn default_of(blocks: &[Block<'_>], sharing: &[usize], address: &Address) -> Option<usize> {
     let says = |index: &&usize| blocks[**index].addresses.iter().any(|at| at.default && same(at, address));
     sharing.iter().find(says).or(sharing.first()).copied()
+}
+
+/// The path without its last slash, where nginx sends clients on to the one with it.
+fn slash_path<'l>(location: &'l Location<'_>, locations: &[Location<'_>]) -> Option<&'l str> {
+    let path =
+        location.path.strip_suffix('/').filter(|path| !path.is_empty() && !location.exact && !location.internal)?;
+    own(location.directive.children(), "proxy_pass").next()?;
+    let taken = locations.iter().any(|other| other.path == path);
+    (!taken).then_some(path)
+}
+
+fn slash(path: &str, span: Span) -> Route {
+    let action = Act {
+        reply: Some(typed(301, span)),
+        location: Some(typed(format!("{path}/?${{query}}"), span)),
+        ..Act::default()
+    };
+    Route { path: typed(format!("={path}"), span), internal: None, action }
 }
 
 /// Whether a location can stand for the whole of a server: a prefix to swap needs a path of its own.

@@ -23,7 +23,7 @@ pub(super) fn pool(directive: &Directive, kind: Kind, report: &mut Report) -> Po
         report.fault(backup.span, "a pool that picks by a key has no backups, in nginx neither");
     }
     let mut pool = Pool { policy, slow_start: slow_start(&servers, report), ..Pool::default() };
-    eject(&mut pool, servers, directive);
+    eject(&mut pool, servers);
     connections(&mut pool, block, report);
     pool
 }
@@ -109,8 +109,8 @@ fn slow_start(servers: &[Server], report: &mut Report) -> Maybe<Duration> {
     Some(longest)
 }
 
-/// A lone server is never put out by failures, in nginx as here: there would be nobody else.
-fn eject(pool: &mut Pool, servers: Vec<Server>, directive: &Directive) {
+/// A lone server is never put out by failures, in nginx as here: there would be nobody else. Mainstay's default says so.
+fn eject(pool: &mut Pool, servers: Vec<Server>) {
     let lone = servers.len() == 1;
     let shared = servers.first().map(|server| server.eject.clone());
     let same = servers.iter().all(|server| Some(&server.eject) == shared.as_ref());
@@ -123,9 +123,7 @@ fn eject(pool: &mut Pool, servers: Vec<Server>, directive: &Directive) {
             node
         })
         .collect();
-    if lone {
-        pool.eject = Some(typed(Eject::Off, directive.span()));
-    } else if same {
+    if same && !lone {
         pool.eject = shared;
     }
 }
