@@ -140,7 +140,8 @@ impl Cast {
         };
         line("front", format!("curl -i http://{}/kv/hello -d world", self.front.at()));
         line("", format!("curl -i http://{}/kv/hello", self.front.at()));
-        line("status", format!("mainstay status --admin unix:{}", admin.display()));
+        let program = std::env::args_os().next().unwrap_or_else(|| "mainstay".into());
+        line("status", format!("{} status --admin unix:{}", program.display(), admin.display()));
         line("metrics", format!("curl --unix-socket {} http://mainstay/metrics", admin.display()));
         line("settings", self.front.file().display().to_string());
         for node in &self.nodes {

@@ -13,7 +13,7 @@ use super::stage::Fault;
 pub(super) struct Ruling {
     /// What went too far; none: passed.
     pub(super) broken: Vec<String>,
-    /// What else there is to say.
+    /// What else there is to say, if it passed.
     pub(super) note: String,
 }
 
@@ -26,6 +26,10 @@ impl Ruling {
             _ if account.lost.is_empty() => Vec::new(),
             _ => vec![format!("{} lost, none may be: {}", account.lost.len(), reasons(&account.lost))],
         };
+        if matches!(kind, Kind::Kill | Kind::Freeze) && account.longest_gap.max(account.slowest) > HELD_UP {
+            let (gap, slowest) = (account.longest_gap.as_millis(), account.slowest.as_millis());
+            broken.push(format!("held up by the node: no answer for {gap} ms, the slowest after {slowest} ms"));
+        }
         if account.requests == 0 {
             broken.push("no requests were made".to_owned());
         }
@@ -35,7 +39,8 @@ impl Ruling {
         if account.missing > 0 {
             broken.push(format!("{} confirmed writes are missing", account.missing));
         }
-        Self { broken, note: note(kind, &account.lost, fault) }
+        let note = if broken.is_empty() { note(kind, &account.lost, fault) } else { String::new() };
+        Self { broken, note }
     }
 
     pub(super) fn passed(&self) -> bool {
@@ -182,6 +187,8 @@ impl Act {
 /// Most requests that may be lost while a node is frozen: half the writes of 0.3 s at 400 requests a second, and as
 /// many again.
 const MAX_LOST_FROZEN: usize = 60;
+/// Longest time a request may take, or all answers may stay away, because of a node that is dead or frozen.
+const HELD_UP: Duration = Duration::from_secs(1);
 /// Longest time until a frozen node gets no more requests.
 const FOUND_OUT: Duration = Duration::from_millis(300);
 
@@ -227,6 +234,17 @@ mod tests {
         check(Kind::Freeze, &[(true, 1311, 1400, None)], &["1 lost that came later than 300 ms after the freeze"]);
         check(Kind::Freeze, &[(true, 1000, 1200, None); 60], &[]);
         check(Kind::Freeze, &[(true, 1000, 1200, None); 61], &["61 lost, at most 60 may be: 61 x status 502"]);
+    }
+
+    #[test]
+    fn requests_are_not_held_up_by_a_frozen_node() {
+        let beginning = Instant::now();
+        let ruling = |slowest_ms| {
+            let account = Account { requests: 1, slowest: Duration::from_millis(slowest_ms), ..Account::default() };
+            Ruling::of(Kind::Freeze, &account, Some(Fault { from: beginning, to: beginning })).passed()
+        };
+        assert!(ruling(1000));
+        assert!(!ruling(1001));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use mainstay::demo::load::{Book, Load, Plan, Rows, Target};
-use mainstay::demo::stage::{Dir, Node, until};
+use mainstay::demo::stage::{Dir, Front, Node, until};
 
 /// The product.
 pub(crate) fn exe() -> &'static Path {
@@ -30,6 +30,33 @@ pub(crate) fn dir() -> Dir {
 /// A model node.
 pub(crate) async fn node(name: &str, dir: &Dir) -> Node {
     Node::start(name, exe(), dir, Duration::from_millis(2)).await.expect("a node starts")
+}
+
+/// A front with one listener before one pool of these nodes; `pool`, `listen` and `rest` are further lines of its
+/// configuration.
+pub(crate) async fn front(dir: &Dir, nodes: &[String], pool: &str, listen: &str, rest: &str) -> Front {
+    let text = |at| configuration(dir, nodes, at, [pool, listen, rest]);
+    Front::start(exe(), dir, text).await.expect("a front starts")
+}
+
+/// What [`front`] starts on.
+pub(crate) fn configuration(dir: &Dir, nodes: &[String], at: SocketAddr, more: [&str; 3]) -> String {
+    let [pool, listen, rest] = more;
+    format!(
+        r#"
+[admin]
+at = "unix:{}"
+[pool.nodes]
+nodes = {nodes:?}
+{pool}
+[listen.front]
+at = "{at}"
+to = "http://nodes"
+{listen}
+{rest}
+"#,
+        dir.file("admin.sock").display()
+    )
 }
 
 /// A load of 200 requests a second, every fourth on a connection of its own.
@@ -59,6 +86,13 @@ pub(crate) async fn post(at: SocketAddr, target: &str, fields: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("it answers");
     answer
+}
+
+/// Memory a process has resident.
+pub(crate) fn resident_kib(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 /// Longest time for any test.

@@ -1,6 +1,14 @@
 //! End-to-end tests with the real binary: real processes, real sockets, faults for real.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
 mod accounts;
+mod faults;
+mod hostile;
 mod kit;
+mod messages;
+mod mirror;
+mod patience;
+mod raw;
+mod retry;
+mod unix;

@@ -1,5 +1,6 @@
 //! A directory for the files of a rehearsal.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::Mishap;
@@ -17,7 +18,8 @@ impl Dir {
         let prefix = if keep { KEPT } else { PREFIX };
         let name = format!("{prefix}{}-{:08x}", std::process::id(), fastrand::u32(..));
         let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).map_err(|error| Mishap::new(format!("could not make {}", path.display()), error))?;
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|error| Mishap::new(format!("could not make {}", path.display()), error))?;
         Ok(Self { path, keep })
     }
 
