@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::net::RecvFlags;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected stream socket.
@@ -103,11 +103,22 @@ impl Stream {
         }
     }
 
-    /// Whether nothing has come on a connection on which nothing should: neither bytes nor its end. Costs no system
-    /// call; knows what the event loop has seen so far.
+    /// Whether nothing has come on a connection on which nothing should: neither bytes nor its end. Knows what the event
+    /// loop has seen so far, and costs no system call unless that was news or the last read filled its buffer.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.poll_readable(&mut Context::from_waker(Waker::noop())).is_pending()
+        self.poll_readable(&mut Context::from_waker(Waker::noop())).is_pending() || self.is_emptied()
+    }
+
+    /// Whether the operating system has nothing after a read that filled its buffer, which left the event loop thinking
+    /// that there is more; it is put right.
+    fn is_emptied(&self) -> bool {
+        let peek = || Ok(rustix::net::recv(self.as_fd(), &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT)?);
+        let peeked = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, peek),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, peek),
+        };
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// The same, asked of the operating system at this very moment.
@@ -138,5 +149,32 @@ impl AsFd for Stream {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_fills_its_buffer_leaves_a_quiet_stream() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut ours = Stream::Unix(ours);
+        assert!(ours.is_quiet());
+        theirs.write_all(b"1234").await.unwrap();
+        let mut buf = [0; 4];
+        assert_eq!(poll_fn(|cx| ours.poll_read(cx, &mut buf)).await.unwrap(), 4);
+        assert!(ours.is_quiet(), "all of it was read");
+        theirs.write_all(b"5").await.unwrap();
+        poll_fn(|cx| ours.poll_readable(cx)).await.unwrap();
+        assert!(!ours.is_quiet(), "there is more");
+        assert_eq!(poll_fn(|cx| ours.poll_read(cx, &mut buf)).await.unwrap(), 1);
+        drop(theirs);
+        poll_fn(|cx| ours.poll_readable(cx)).await.unwrap();
+        assert!(!ours.is_quiet(), "it has ended");
     }
 }
