@@ -37,7 +37,8 @@ pub enum Ejected {
 /// tries whether it is well again.
 ///
 /// A relapse (failing the trial, or being ejected again within the time the node was out before) doubles the time
-/// out, up to eight times; a node that has stayed well longer starts afresh.
+/// out, up to eight times; a node that has stayed well longer starts afresh. A trial nobody reports on (no request
+/// came, or its client left) ends after `out_for` as well: the node is in again, and a single failure ejects it.
 ///
 /// The last node that is in is never ejected. Failures of live traffic are a guess (a client may send what no node
 /// can answer), and a pool with no node in answers every request with an error, which is the worst a guess could
@@ -62,6 +63,7 @@ enum Phase {
         doubled: u32,
     },
     Trial {
+        until: Moment,
         doubled: u32,
     },
 }
@@ -95,8 +97,8 @@ impl Ejection {
     #[must_use]
     pub const fn due(&self) -> Option<Moment> {
         match self.phase {
-            Phase::Out { until, .. } => Some(until),
-            Phase::In { .. } | Phase::Trial { .. } => None,
+            Phase::Out { until, .. } | Phase::Trial { until, .. } => Some(until),
+            Phase::In { .. } => None,
         }
     }
 
@@ -104,7 +106,7 @@ impl Ejection {
     pub fn failed(&mut self, now: Moment, others: Others) {
         match self.phase {
             Phase::Out { .. } => {}
-            Phase::Trial { doubled } => self.put_out(now, doubled.saturating_add(1)),
+            Phase::Trial { doubled, .. } => self.put_out(now, doubled.saturating_add(1)),
             Phase::In { failures, first, relapse } => {
                 let fresh = failures == 0 || now.since(first) > self.rule.within;
                 let (failures, first) = if fresh { (1, now) } else { (failures.saturating_add(1), first) };
@@ -121,25 +123,31 @@ impl Ejection {
     pub fn answered(&mut self, now: Moment) {
         self.phase = match self.phase {
             Phase::In { relapse, .. } => Phase::In { failures: 0, first: Moment::ZERO, relapse },
-            Phase::Trial { doubled } => {
-                Phase::In { failures: 0, first: Moment::ZERO, relapse: Some((now + self.out_for(doubled), doubled)) }
-            }
+            Phase::Trial { doubled, .. } => self.back_in(now, 0, doubled),
             out @ Phase::Out { .. } => out,
         };
     }
 
-    /// Lets time pass: a node whose time out is over goes on trial.
+    /// Lets time pass: a node whose time out is over goes on trial, and one whose trial was left open comes in.
     pub fn tick(&mut self, now: Moment) {
-        if let Phase::Out { until, doubled } = self.phase
-            && now >= until
-        {
-            self.phase = Phase::Trial { doubled };
+        match self.phase {
+            Phase::Out { until, doubled } if now >= until => {
+                self.phase = Phase::Trial { until: now + self.rule.out_for, doubled };
+            }
+            Phase::Trial { until, doubled } if now >= until => {
+                self.phase = self.back_in(now, self.rule.failures.saturating_sub(1), doubled);
+            }
+            _ => {}
         }
     }
 
     /// An operator or a check knows better: the node is well.
     pub const fn reset(&mut self) {
         self.phase = WELL;
+    }
+
+    fn back_in(&self, now: Moment, failures: u32, doubled: u32) -> Phase {
+        Phase::In { failures, first: now, relapse: Some((now + self.out_for(doubled), doubled)) }
     }
 
     fn put_out(&mut self, now: Moment, doubled: u32) {
@@ -202,6 +210,13 @@ mod tests {
     }
 
     #[test]
+    fn a_trial_that_is_left_open_ends() {
+        check("1 f in, 1 f in, 1 f out, 6 t trial, 10 t trial, 11 t in, 12 f out");
+        check("1 f in, 1 f in, 1 f out, 6 t trial, 11 t in, 12 a in, 13 f in, 13 f in, 13 f out");
+        check("1 f in, 1 f in, 1 f out, 6 t trial, 11 t in, 22 f in, 22 f in, 22 f out");
+    }
+
+    #[test]
     fn relapses_double_the_time_out_up_to_eight_times() {
         check(
             "0 f in, 0 f in, 0 f out, 4 t out, 5 t trial, 5 f out, 14 t out, 15 t trial, 15 f out, 34 t out, 35 t trial, \
@@ -230,8 +245,9 @@ mod tests {
         assert_eq!(ejection.due(), Some(Moment::from_millis(5000)));
         ejection.tick(Moment::from_millis(5000));
         assert!(ejection.suspect());
-        assert_eq!(ejection.due(), None);
+        assert_eq!(ejection.due(), Some(Moment::from_millis(10_000)));
         ejection.reset();
+        assert_eq!(ejection.due(), None);
         assert_eq!(ejection.state(), Ejected::No);
         assert!(!ejection.suspect());
     }

@@ -78,7 +78,6 @@ impl Board {
         }
         self.changed = true;
         self.publish();
-        self.timer.notify_one();
     }
 
     fn adopt_checker(&mut self, checker: &Checker, old: &mut BTreeMap<Key, Prober>, now: Moment) -> Key {

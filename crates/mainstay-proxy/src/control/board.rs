@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::{Ejection, Moment, Others, Transition};
+use mainstay_core::{Ejected, Ejection, Moment, Others, Transition};
 use tokio::sync::{Notify, watch};
 
 use super::names::{Answer, Moved, Name};
@@ -150,7 +150,6 @@ impl Board {
         if others == Others::NoneIn {
             self.look_for_life(place.0, now);
         }
-        self.timer.notify_one();
     }
 
     /// Lets the time of ejections pass. A node without checks is probed before a request has to find out.
@@ -162,7 +161,7 @@ impl Board {
             if node.awaits_life || ejection.due().is_none_or(|due| due > now) {
                 continue;
             }
-            if node.doubt.is_some() {
+            if node.doubt.is_some() && ejection.state() == Ejected::Yes {
                 node.awaits_life = true;
                 self.doubt(place, life, now);
             } else {
@@ -367,6 +366,7 @@ impl Board {
         self.counts.snapshots += 1;
         let snapshot = Snapshot { plan: Arc::clone(&self.plan), pools, plan_number: self.plan_number };
         self.out.send_replace(Arc::new(snapshot));
+        self.timer.notify_one();
         for place in std::mem::take(&mut self.news) {
             self.log(place);
         }

@@ -128,7 +128,7 @@ fn a_good_check_of_a_node_that_was_good_forgives_nothing() {
     assert_eq!(game.stand(), [Out(Ejected), In]);
     assert_eq!(game.board.tick_due(), Some(at(211)));
     game.board.tick(at(211));
-    assert_eq!((game.stand(), game.board.tick_due()), (vec![Trial, In], None));
+    assert_eq!((game.stand(), game.board.tick_due()), (vec![Trial, In], Some(at(411))));
     game.traffic(0, 220, Failed);
     assert_eq!(game.stand(), [Out(Ejected), In]);
     assert_eq!(game.board.tick_due(), Some(at(620)), "twice as long");
@@ -157,6 +157,15 @@ fn the_way_back_begins_with_a_sign_of_life() {
     assert_eq!(game.stand(), [Trial, In]);
     game.traffic(0, 2201, Answered);
     assert_eq!(game.stand(), [In, In]);
+
+    game.traffic(0, 9000, Failed);
+    game.traffic(0, 9000, Failed);
+    game.board.tick(at(9200));
+    game.checks(0, 0, 9250, GOOD);
+    assert_eq!((game.stand(), game.board.tick_due()), (vec![Trial, In], Some(at(9450))));
+    game.board.tick(at(9450));
+    assert_eq!(game.stand(), [In, In], "nobody said how the trial ended");
+    assert!(game.snapshots.borrow().pools[0][0].suspect, "one more failure ejects");
 }
 
 #[test]

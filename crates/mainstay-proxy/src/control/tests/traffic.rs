@@ -24,9 +24,22 @@ async fn failures_eject_and_one_request_tries_the_way_back() {
     let snapshot = run.until(&[Trial, In]).await;
     assert!(snapshot.pools[0][0].suspect);
     run.report(0, Answered).await;
-    let snapshot = run.until(&[In, In]).await;
-    assert!(!snapshot.pools[0][0].suspect);
+    run.until(&[In, In]).await;
+    eventually("nothing is held against it", || !run.snapshots.borrow().pools[0][0].suspect).await;
     assert_eq!((run.status(0).ejections, run.status(0).transitions), (1, 3));
+}
+
+#[tokio::test]
+async fn a_trial_that_nobody_reports_on_ends() {
+    let (one, two) = two_living().await;
+    let mut nodes = vec![node(one.address, &[]), node(two.address, &[])];
+    nodes[0].eject = Some(EJECT);
+    let mut run = Run::start(plan(vec![], vec![pool("p", nodes)]));
+    run.report(0, Failed).await;
+    run.report(0, Failed).await;
+    run.until(&[Out(Ejected), In]).await;
+    run.until(&[Trial, In]).await;
+    run.until(&[In, In]).await;
 }
 
 #[tokio::test]
