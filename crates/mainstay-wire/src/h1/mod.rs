@@ -14,6 +14,7 @@
 //!   asks for the framing to be taken off on the way. In a response such an entry has no effect.
 //! * `Upgrade` counts only in HTTP/1.1, without a body, when `Connection` lists it, and never for `h2c`: a tunnel of that
 //!   kind would carry requests past every rule of the listener. Elsewhere it is dropped, as any server may (RFC 9110 7.8).
+//! * `Max-Forwards` and `Via` have no meaning here: they go on as they came.
 //! * Everything else, `Date` and `Server` included, goes on as it came.
 
 mod chunked;

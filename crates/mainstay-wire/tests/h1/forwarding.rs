@@ -1,8 +1,8 @@
 //! What a head looks like when it goes on.
 
 use mainstay_wire::h1::{
-    Connection, ForwardedEdit, HeadLimits, HostEdit, Method, Parsed, RequestEdit, ResponseEdit, Version, request,
-    response,
+    Connection, ForwardedEdit, HeadLimits, HostEdit, MOST_FIELDS, Method, Parsed, RequestEdit, ResponseEdit, Version,
+    request, response,
 };
 
 const LIMITS: HeadLimits = HeadLimits { request_line: 1024, head: 4096, fields: 32 };
@@ -164,6 +164,22 @@ fn fields_that_are_set() {
         head,
     );
     check(head, &set(&[(b"Upgrade", b"x"), (b"TE", b"x"), (b"X", b"")]), head);
+}
+
+#[test]
+fn the_last_of_the_most_fields_is_judged_too() {
+    let head = format!("GET / HTTP/1.1\nHost: h{}", "\nX: 1".repeat(MOST_FIELDS - 2));
+    let edit = RequestEdit { set: &[(b"Y", b"")], ..PASS };
+    let limits = HeadLimits { fields: MOST_FIELDS, ..LIMITS };
+    for (last, expect) in [("\nX: 2", format!("{head}\nX: 2")), ("\ny: 2", head.clone()), ("\nTE: gzip", head.clone())]
+    {
+        let bytes = crlf(&format!("{head}{last}"));
+        let Parsed::Done(read) = request(&bytes, &limits).unwrap() else { panic!("incomplete") };
+        let mut out = Vec::new();
+        read.write_head(&mut out, &edit);
+        assert_eq!(out, crlf(&expect));
+        assert_eq!(read.fields().count(), MOST_FIELDS);
+    }
 }
 
 #[test]
