@@ -90,7 +90,6 @@ impl Build<'_> {
         if let Some(drain) = own(main, "worker_shutdown_timeout").next() {
             config.run.drain = time(drain, 0, self.report);
         }
-        self.error_logs(main, &mut config, true);
         config.log.access = self.access.take();
         if self.listens.is_empty() && !self.report.has_faults() {
             self.report.fault_anywhere("there is no `server`, so nothing would be listened on");
@@ -100,41 +99,6 @@ impl Build<'_> {
         config.retries = self.retries.into_entries();
         config.limits = self.limits.into_entries();
         config
-    }
-
-    /// `error_log` of the outermost level is where Mainstay writes; it has one log.
-    fn error_logs(&mut self, block: &[Directive], config: &mut Config, outermost: bool) {
-        for directive in block {
-            if directive.name.text == "error_log" {
-                if outermost && config.log.to.is_none() {
-                    self.error_log(directive, config);
-                } else {
-                    self.report.note(directive.span(), "Mainstay has one log, this one is not written");
-                }
-            }
-            self.error_logs(directive.children(), config, false);
-        }
-    }
-
-    fn error_log(&mut self, directive: &Directive, config: &mut Config) {
-        let (path, span) = (directive.arg(0), directive.arg_span(0));
-        if path.starts_with("syslog:") || path.starts_with("memory:") || has_variables(path) {
-            self.report.fault(span, format!("Mainstay cannot log to `{path}`")).help("a path, or `stderr`");
-            return;
-        }
-        config.log.to = Some(typed(path.to_owned(), span));
-        let level = match directive.arg(1) {
-            "" => return,
-            "debug" => "debug",
-            "info" | "notice" => "info",
-            "warn" => "warn",
-            "error" | "crit" | "alert" | "emerg" => "error",
-            other => {
-                self.report.fault(directive.arg_span(1), format!("`{other}` is no level of a log"));
-                return;
-            }
-        };
-        config.log.level = Some(typed(level.to_owned(), directive.arg_span(1)));
     }
 
     /// Whether a server's requests are logged; the first path named is where all of them go.

@@ -39,7 +39,7 @@ pub(super) const KNOWN: &[Known] = &[
     note("pcre_jit", MAIN, (1, 1), PROCESS),
     note("timer_resolution", MAIN, (1, 1), PROCESS),
     note("debug_points", MAIN, (1, 1), PROCESS),
-    many(used("error_log", MAIN | HSL | S, (1, 2))),
+    many(note("error_log", MAIN | HSL | S, (1, 2), "Mainstay logs to standard error; `to` of `[log]` names a file")),
     block("events", MAIN, (0, 0), EVENTS),
     note("worker_connections", EVENTS, (1, 1), "Mainstay bounds connections per listener: `connections` of `[limit]`"),
     note("use", EVENTS, (1, 1), PROCESS),

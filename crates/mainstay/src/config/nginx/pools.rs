@@ -113,7 +113,7 @@ impl Pools {
 
     /// A name of letters, digits, `_`, `-` and `.` that no other pool has.
     fn free_name(&self, wanted: &str, kind: Kind) -> String {
-        let plain = slug(wanted);
+        let plain = if wanted.bytes().all(is_plain) { wanted.to_owned() } else { slug(wanted) };
         let taken = |name: &str| self.drafts.iter().any(|draft| draft.name.value == name);
         if !taken(&plain) {
             return plain;
@@ -126,9 +126,13 @@ impl Pools {
     }
 }
 
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)
+}
+
 /// A text as a name.
 pub(super) fn slug(text: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
     let replaced: String = text.chars().map(|letter| if plain(letter) { letter } else { '-' }).collect();
     let trimmed = replaced.trim_matches('-');
     if trimmed.is_empty() { "pool".to_owned() } else { trimmed.to_owned() }

@@ -105,6 +105,9 @@ impl Build<'_> {
                 listen.routes.push(typed(route, location.span()));
             }
         }
+        if listen.routes.iter().any(|route| route.value.path.value == "/") {
+            listen.action = not_found(span);
+        }
         listen
     }
 
