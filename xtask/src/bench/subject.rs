@@ -239,8 +239,8 @@ http {{
       proxy_http_version 1.1;
       proxy_set_header Connection '';
       proxy_set_header Host $http_host;
-      proxy_buffers 8 64k;
-      proxy_busy_buffers_size 256k;
+      proxy_buffers 16 16k;
+      proxy_busy_buffers_size 64k;
       proxy_max_temp_file_size 0;
     }}
   }}
@@ -250,7 +250,7 @@ stream {{
   upstream echo {{ server {echo_node}; }}
   upstream bulk {{ server {bulk_node}; }}
   server {{ listen {echo} backlog=4096; proxy_pass echo; }}
-  server {{ listen {bulk} backlog=4096; proxy_pass bulk; proxy_buffer_size 64k; }}
+  server {{ listen {bulk} backlog=4096; proxy_pass bulk; proxy_buffer_size 256k; }}
 }}
 "
     );
@@ -274,6 +274,7 @@ defaults
   timeout http-keep-alive 600s
   option http-keep-alive
   http-reuse always
+  option splice-response
   backlog 4096
 frontend web
   bind {http}
@@ -293,12 +294,10 @@ backend echo
   server a {echo_node} check inter 1s
 frontend bulk
   mode tcp
-  option splice-auto
   bind {bulk}
   default_backend bulk
 backend bulk
   mode tcp
-  option splice-auto
   server a {bulk_node} check inter 1s
 "
     )
