@@ -5,6 +5,7 @@
 //!
 //! Read first: [`stream::Stream`], [`listen::bind`], [`pump::Pump`], [`timer::Timers`].
 
+pub mod alarm;
 pub mod clock;
 mod exhaustion;
 pub mod lines;

@@ -4,13 +4,17 @@
 //! it, so a wait ends by its own event, by time or by a signal, without a `select!` and without an allocation.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use mainstay_core::Moment;
 use tokio::sync::Notify;
+
+use crate::alarm::Alarm;
 
 /// Shortest time between two looks at the slots: deadlines are met this late at the most, plus one turn of the loop.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -73,19 +77,26 @@ impl Timers {
     }
 
     /// Wakes the tasks whose deadline has passed, for ever. `clock` is the one the deadlines are taken from.
-    pub async fn run(&self, clock: impl Fn() -> Moment) {
+    ///
+    /// # Errors
+    /// As [`Alarm::after`].
+    pub async fn run(&self, alarm: Alarm, clock: impl Fn() -> Moment) -> io::Result<()> {
         loop {
             let now = clock().as_nanos();
             let next = self.expire(now);
             self.0.next.set(next);
-            let earlier = self.0.earlier.notified();
             if next == NEVER {
-                earlier.await;
-            } else {
-                let wait = Duration::from_nanos(next.saturating_sub(now)).max(TICK);
-                self.0.next.set(now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(NEVER)));
-                let _ = tokio::time::timeout(wait, earlier).await;
+                self.0.earlier.notified().await;
+                continue;
             }
+            let wait = Duration::from_nanos(next.saturating_sub(now)).max(TICK);
+            self.0.next.set(now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(NEVER)));
+            let (mut ring, mut earlier) = (pin!(alarm.after(wait)), pin!(self.0.earlier.notified()));
+            poll_fn(|cx| match earlier.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Ok(())),
+                Poll::Pending => ring.as_mut().poll(cx),
+            })
+            .await?;
         }
     }
 
@@ -305,7 +316,7 @@ mod tests {
         };
         tokio::select! {
             () = work => {}
-            () = ticking.run(clock(origin)) => unreachable!("the tick ended"),
+            ended = ticking.run(Alarm::new().unwrap(), clock(origin)) => panic!("the tick ended: {ended:?}"),
             () = tokio::time::sleep(Duration::from_secs(5)) => panic!("stuck"),
         }
     }

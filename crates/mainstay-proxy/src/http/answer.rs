@@ -11,7 +11,7 @@ use super::body::Body;
 use super::job::Job;
 use super::log::Outcome;
 use super::spares::Buffers;
-use super::write::write_now;
+use super::write::write_with_head;
 use crate::params::Forward;
 use crate::pool::{Connection, Pool};
 
@@ -137,7 +137,7 @@ impl Conn {
             let used = body.take(behind)?;
             let now = behind.get(..used).unwrap_or_default();
             // A client that is gone shows itself again when the rest is written.
-            let written = write_now(&self.stream, &buffers.reply, now).unwrap_or(0);
+            let written = write_with_head(&self.stream, &mut buffers.reply, now).unwrap_or(0);
             job.account.bytes_out += written as u64;
             let now_from = written.saturating_sub(buffers.reply.len());
             buffers.spill.extend_from_slice(buffers.reply.get(written..).unwrap_or_default());

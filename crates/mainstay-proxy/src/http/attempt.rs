@@ -14,7 +14,7 @@ use super::job::Job;
 use super::log::{Outcome, Tried};
 use super::spares::Buffers;
 use super::up::Upload;
-use super::write::{WriteEnd, write_now, write_rest};
+use super::write::{WriteEnd, write_rest, write_with_head};
 use super::{Conn, Flow};
 use crate::params::Forward;
 use crate::pool::{Connection, Node, Pool};
@@ -69,7 +69,7 @@ impl Conn {
         self.slot.lower(NODE_OUT);
         self.slot.tag(node.tag);
         self.slot.hear(NODE_OUT | KILL);
-        let now = clock::now();
+        let now = self.now;
         // What must not be done twice must not ride on a connection that is about to end.
         let certain = !job.method.is_idempotent();
         let mut up = match pool.take_idle(index, now, certain) {
@@ -86,7 +86,7 @@ impl Conn {
         if let Err(failed) = self.send(job, buffers, forward, &up).await {
             return Attempt::Failed(failed);
         }
-        let sent_at = clock::now();
+        let sent_at = self.now;
         buffers.partial.clear();
         buffers.unsent.clear();
         // Whether what came behind an interim response is still to be looked at.
@@ -110,9 +110,8 @@ impl Conn {
                 },
             };
             if job.account.first_byte.is_none() {
-                let now = clock::now();
-                node.counters.first_byte.record(now.since(sent_at));
-                job.account.first_byte = Some(now.since(job.begun));
+                node.counters.first_byte.record(self.now.since(sent_at));
+                job.account.first_byte = Some(self.now.since(job.begun));
             }
             let taken = match self.take_answer(job, buffers, forward, &up, pool, count) {
                 Taken::More => {
@@ -142,9 +141,11 @@ impl Conn {
         self.slot.set(begun + pool.params.connect_timeout);
         let mut connecting = pin!(node.connect());
         node.counters.connects.one();
-        match self.slot.wait(|cx| connecting.as_mut().poll(cx)).await {
+        let connected = self.slot.wait(|cx| connecting.as_mut().poll(cx)).await;
+        self.now = clock::now();
+        match connected {
             Ok(Ok(stream)) => {
-                let took = clock::now().since(begun);
+                let took = self.now.since(begun);
                 node.counters.connect.record(took);
                 job.account.connect = Some(took);
                 Ok(guard.fresh(stream))
@@ -156,10 +157,10 @@ impl Conn {
     }
 
     /// Sends the head and what there is of the body.
-    async fn send(&self, job: &Job, buffers: &Buffers, forward: &Forward, up: &Connection) -> Result<(), Failed> {
+    async fn send(&self, job: &Job, buffers: &mut Buffers, forward: &Forward, up: &Connection) -> Result<(), Failed> {
         let body = self.input.get(job.head_len..job.head_len + job.body_here).unwrap_or_default();
         let all = buffers.head.len() + body.len();
-        let written = match write_now(&up.stream, &buffers.head, body) {
+        let written = match write_with_head(&up.stream, &mut buffers.head, body) {
             Ok(written) if written == all => return Ok(()),
             Ok(written) => written,
             // The system took nothing, so the node has seen nothing.
@@ -186,7 +187,10 @@ impl Conn {
         loop {
             let (worker, stream) = (&self.worker, &mut up.stream);
             match self.slot.wait(|cx| stream.poll_read(cx, &mut worker.lent.borrow_mut())).await {
-                Ok(Ok(count)) if count > 0 => return Ok(count),
+                Ok(Ok(count)) if count > 0 => {
+                    self.now = clock::now();
+                    return Ok(count);
+                }
                 Ok(_) => return Err(Failed::broken(up)),
                 Err(Interrupt::Expired) if !doubted => {
                     doubted = true;
@@ -229,7 +233,7 @@ impl Conn {
                 self.worker.report(pool, index, Event::Answered);
             }
             if answer.node_keeps {
-                node.keep(up, clock::now());
+                node.keep(up, self.now);
             }
         }
         if answer.client_keeps { Flow::Again } else { Flow::Close }

@@ -31,6 +31,7 @@ impl Conn {
                 return flow;
             }
             if answer.body.is_done() {
+                self.now = clock::now();
                 return Flow::Again;
             }
             let count = match self.read_body(up, forward).await {

@@ -24,7 +24,7 @@ impl Conn {
         let mut same = None;
         let flow = loop {
             let key = if buffers.key.is_empty() { Key::None } else { Key::Bytes(&buffers.key) };
-            let Some(index) = same.take().or_else(|| pool.pick(key, &buffers.tried, clock::now())) else {
+            let Some(index) = same.take().or_else(|| pool.pick(key, &buffers.tried, self.now)) else {
                 match Box::pin(self.no_node(job, buffers, &pool)).await {
                     Ok(()) => continue,
                     Err(flow) => break flow,
@@ -38,6 +38,7 @@ impl Conn {
                 Attempt::Ended(flow) => break flow,
                 Attempt::Failed(failed) => failed,
             };
+            self.now = clock::now();
             self.note_failure(&pool, index, &failed, buffers);
             let decision = failed.decided.unwrap_or_else(|| self.again(job, buffers, &forward.retry, &pool, &failed));
             match decision {
@@ -77,7 +78,7 @@ impl Conn {
         pool: &Rc<Pool>,
         failed: &Failed,
     ) -> Decision {
-        let now = clock::now();
+        let now = self.now;
         let decision = retry::decide(
             &core_rule(rule),
             &retry::Attempt {

@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use mainstay_io::clock;
-
 use super::Conn;
 use super::job::Job;
 use super::spares::Buffers;
@@ -101,7 +99,7 @@ impl Outcome {
 impl Conn {
     /// Counts a request that is done and writes it to the access log.
     pub(super) fn log(&self, job: &Job, buffers: &Buffers) {
-        let now = clock::now();
+        let now = self.now;
         let Some(counters) = self.listening.counters() else { return };
         let bytes_in = job.head_len as u64 + job.body_seen;
         counters.requests.one();

@@ -24,6 +24,7 @@ mod write;
 
 use std::rc::Rc;
 
+use mainstay_core::Moment;
 use mainstay_io::clock;
 use mainstay_io::stream::Stream;
 use mainstay_io::timer::{Interrupt, Slot};
@@ -49,6 +50,8 @@ struct Conn {
     input: Vec<u8>,
     /// Requests answered.
     served: u64,
+    /// The clock when this connection's task last had news. Read once for each, since reading it costs.
+    now: Moment,
     _permit: Permit,
 }
 
@@ -68,7 +71,17 @@ enum Flow {
 /// Carries a client's requests until the connection ends.
 pub(crate) async fn serve(worker: Rc<Worker>, listening: Rc<Listening>, stream: Stream, peer: Peer, permit: Permit) {
     let slot = worker.timers.slot(listening.group);
-    let mut conn = Conn { worker, listening, stream, peer, slot, input: Vec::new(), served: 0, _permit: permit };
+    let mut conn = Conn {
+        worker,
+        listening,
+        stream,
+        peer,
+        slot,
+        input: Vec::new(),
+        served: 0,
+        now: clock::now(),
+        _permit: permit,
+    };
     let end = loop {
         match conn.turn().await {
             Flow::Again => {}
@@ -93,7 +106,7 @@ impl Conn {
         loop {
             if !self.input.is_empty() && self.may_be_whole(looked_at) {
                 looked_at = self.input.len();
-                let begun = *begun.get_or_insert_with(clock::now);
+                let begun = *begun.get_or_insert(self.now);
                 let mut buffers = self.worker.spares.take();
                 match self.prepare(&mut buffers, begun) {
                     Prepared::More => {}
@@ -116,22 +129,23 @@ impl Conn {
     }
 
     /// Reads more of a head. `begun` is when its first byte came.
-    async fn read_head(&mut self, begun: &mut Option<mainstay_core::Moment>) -> Result<(), Flow> {
+    async fn read_head(&mut self, begun: &mut Option<Moment>) -> Result<(), Flow> {
         let Some(table) = self.table() else { return Err(Flow::Close) };
         let limits = &table.limits;
         match *begun {
             Some(begun) => self.slot.set(begun + limits.head_timeout),
-            None if self.ending() => self.slot.set(clock::now() + LAST_CALL.min(limits.idle_timeout)),
+            None if self.ending() => self.slot.set(self.now + LAST_CALL.min(limits.idle_timeout)),
             // The first request of a connection has as long as a head has.
-            None if self.served == 0 => self.slot.set(clock::now() + limits.head_timeout),
-            None => self.slot.set(clock::now() + limits.idle_timeout),
+            None if self.served == 0 => self.slot.set(self.now + limits.head_timeout),
+            None => self.slot.set(self.now + limits.idle_timeout),
         }
         let (worker, stream) = (&self.worker, &mut self.stream);
         let read = self.slot.wait(|cx| stream.poll_read(cx, &mut worker.lent.borrow_mut())).await;
         match read {
             Ok(Ok(0) | Err(_)) => Err(Flow::Abort),
             Ok(Ok(count)) => {
-                begun.get_or_insert_with(clock::now);
+                self.now = clock::now();
+                begun.get_or_insert(self.now);
                 if self.input.capacity() == 0 {
                     self.input = self.worker.spares.take_bytes();
                 }

@@ -103,7 +103,7 @@ impl Conn {
     /// Nothing is known of the request, not even its version, so the answer is the plainest there is.
     async fn refuse_head(&mut self, buffers: &mut Buffers, status: u16, reason: &'static str) -> Flow {
         let Some(table) = self.table() else { return Flow::Close };
-        let mut job = Job::unknown(&table, clock::now(), self.input.len());
+        let mut job = Job::unknown(&table, self.now, self.input.len());
         job.account.reason = reason;
         let flow = self.answer_status(&mut job, buffers, status).await;
         self.log(&job, buffers);
@@ -147,7 +147,9 @@ impl Conn {
         let added = self.added_fields(job, own.status);
         own.write(job, keeps, &added, &mut buffers.spill);
         job.account.status = own.status;
-        match self.push_down(job, buffers).await {
+        let pushed = self.push_down(job, buffers).await;
+        self.now = clock::now();
+        match pushed {
             Err(flow) => flow,
             Ok(()) if keeps => Flow::Again,
             Ok(()) => Flow::Close,

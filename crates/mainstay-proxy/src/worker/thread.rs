@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use mainstay_io::Pipes;
+use mainstay_io::alarm::Alarm;
 use mainstay_io::clock;
 use mainstay_io::listen::{Listener, Socket};
 use mainstay_io::timer::Timers;
@@ -62,7 +63,8 @@ pub(crate) struct Birth {
 pub(crate) fn spawn(birth: Birth) -> io::Result<Handle> {
     let (commands, mut told) = mpsc::channel(MOST_COMMANDS);
     let mut runtime = Builder::new_current_thread();
-    runtime.enable_all().event_interval(EVENT_INTERVAL);
+    // Without tokio's timers, which would read the clock at every turn: workers have their own.
+    runtime.enable_io().event_interval(EVENT_INTERVAL);
     let name = format!("worker-{}", birth.index);
     let thread = thread::Builder::new().name(name).spawn(move || {
         let runtime = match runtime.build_local(LocalOptions::default()) {
@@ -72,12 +74,14 @@ pub(crate) fn spawn(birth: Birth) -> io::Result<Handle> {
                 return;
             }
         };
-        runtime.block_on(live(birth, &mut told));
+        if let Err(error) = runtime.block_on(live(birth, &mut told)) {
+            tracing::error!(%error, "run a worker: no timer; raise the limit of open files");
+        }
     })?;
     Ok(Handle { commands, thread })
 }
 
-async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) {
+async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) -> io::Result<()> {
     let mut changed = birth.snapshots.clone();
     let counters = birth.registry.worker(birth.index);
     let worker = Rc::new(Worker {
@@ -101,9 +105,10 @@ async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) {
         retired: RefCell::default(),
     });
     worker.apply();
+    let (tick, upkeep, look) = (Alarm::new()?, Alarm::new()?, Alarm::new()?);
     let timers = worker.timers.clone();
-    tokio::task::spawn_local(async move { timers.run(clock::now).await });
-    let mut upkeep = tokio::time::interval(UPKEEP);
+    tokio::task::spawn_local(async move { timers.run(tick, clock::now).await });
+    tokio::task::spawn_local(Rc::clone(&worker).upkeep_for_ever(upkeep));
     loop {
         tokio::select! {
             biased;
@@ -112,11 +117,10 @@ async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) {
                 Some(Command::Close(at)) => worker.close(&at),
                 Some(Command::Cut(at)) => worker.cut(&at),
                 Some(Command::Patience(patience)) => worker.patience.set(patience),
-                Some(Command::Drain(done)) => return worker.drain(done, told).await,
-                Some(Command::Kill) | None => return,
+                Some(Command::Drain(done)) => return worker.drain(done, told, &look).await,
+                Some(Command::Kill) | None => return Ok(()),
             },
             Ok(()) = changed.changed() => worker.apply(),
-            _ = upkeep.tick() => worker.upkeep(),
         }
     }
 }
@@ -155,16 +159,30 @@ impl Worker {
         }
     }
 
-    async fn drain(self: &Rc<Self>, done: oneshot::Sender<()>, told: &mut mpsc::Receiver<Command>) {
+    async fn upkeep_for_ever(self: Rc<Self>, alarm: Alarm) -> io::Result<()> {
+        loop {
+            alarm.after(UPKEEP).await?;
+            self.upkeep();
+        }
+    }
+
+    async fn drain(
+        self: &Rc<Self>,
+        done: oneshot::Sender<()>,
+        told: &mut mpsc::Receiver<Command>,
+        look: &Alarm,
+    ) -> io::Result<()> {
         for listening in self.listening.take() {
             listening.ending.set(true);
         }
         self.timers.raise_all(DRAIN);
         let mut changed = self.snapshots.borrow().clone();
-        let mut look = tokio::time::interval(LOOK);
         while !self.timers.is_empty() {
             tokio::select! {
-                _ = look.tick() => self.flush_log(),
+                rung = look.after(LOOK) => {
+                    rung?;
+                    self.flush_log();
+                }
                 Ok(()) = changed.changed() => self.apply(),
                 command = told.recv() => match command {
                     Some(Command::Kill) | None => self.timers.raise_all(KILL),
@@ -174,6 +192,7 @@ impl Worker {
         }
         // Nobody waits for the answer any more if Mainstay is being killed.
         let _ = done.send(());
+        Ok(())
     }
 }
 
