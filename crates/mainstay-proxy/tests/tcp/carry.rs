@@ -9,7 +9,7 @@ use mainstay_proxy::params::{Address, At};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::rig::{accept, connect, counted, listen, plan, read_until, start, stop, within};
+use crate::rig::{accept, connect, counted, is_reset, listen, plan, read_until, start, stop, within};
 
 #[tokio::test]
 async fn each_side_may_end_first() {
@@ -108,12 +108,14 @@ async fn a_reset_is_passed_on_as_one() {
     let (node, address) = listen().await;
     let front = start(plan(&[address])).await;
     let reset = |stream: TcpStream| socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-    let (mut client, server) = (connect(&front).await, accept(&node).await);
-    reset(server);
-    assert!(crate::rig::is_reset(&mut client).await, "the client saw an orderly end");
-    let (client, mut server) = (connect(&front).await, accept(&node).await);
-    reset(client);
-    assert!(crate::rig::is_reset(&mut server).await, "the node saw an orderly end");
+    for by_node in [true, false] {
+        let (mut client, mut server) = (connect(&front).await, accept(&node).await);
+        client.write_all(b"hello\n").await.unwrap();
+        read_until(&mut server, b"\n").await;
+        let (lost, mut other) = if by_node { (server, client) } else { (client, server) };
+        reset(lost);
+        assert!(is_reset(&mut other).await, "the other side saw an orderly end, by_node: {by_node}");
+    }
     let reading = counted(&front, |reading| reading.listeners["listener"].requests.get() == 2).await;
     let closed = &reading.listeners["listener"].closed;
     assert_eq!((closed.get(Close::Node), closed.get(Close::Client)), (1, 1));

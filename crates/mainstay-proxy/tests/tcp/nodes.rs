@@ -15,8 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::rig::{
-    accept, check, connect, counted, is_reset, listen, plan, read_until, refusing, start, start_logged, stop, tcp,
-    within,
+    accept, check, connect, counted, is_reset, listen, plan, read_until, refused, refusing, start, start_logged, stop,
+    tcp, within,
 };
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_session_no_node_takes_is_reset() {
         let mut plan = plan(&addresses);
         tcp(&mut plan).tries = tries;
         let front = start(plan).await;
-        assert!(is_reset(&mut connect(&front).await).await, "the client saw an orderly end");
+        assert!(refused(&front).await, "the client saw an orderly end");
         let reading = counted(&front, |reading| reading.listeners["listener"].requests.get() == 1).await;
         let failed: u64 = reading.nodes.values().map(|node| node.failures.total()).sum();
         assert_eq!(failed, expect, "{nodes} nodes, {tries} tries");
@@ -86,7 +86,7 @@ async fn sessions_end_at_once_when_their_node_goes_out() {
     well.freeze();
     standing(&front, 1, |standing| matches!(standing, Standing::Out(_))).await;
     assert!(is_reset(&mut clients[kept]).await);
-    assert!(is_reset(&mut connect(&front).await).await, "with all nodes out a client is not left waiting");
+    assert!(refused(&front).await, "with all nodes out a client is not left waiting");
     counted(&front, |reading| reading.pools["pool"].no_node.get() == 1).await;
     stop(front, Duration::ZERO).await;
 }

@@ -102,9 +102,20 @@ pub(crate) async fn stop(front: Front, drain: Duration) -> Stopped {
 }
 
 pub(crate) async fn connect(front: &Front) -> TcpStream {
-    let at = front.plan().listeners[0].at.clone();
-    match front.local(&at) {
-        Some(Local::Tcp(address)) => TcpStream::connect(address).await.unwrap(),
+    TcpStream::connect(address(front)).await.unwrap()
+}
+
+/// Whether a client is turned away by a reset, which may come as early as its call to connect returns.
+pub(crate) async fn refused(front: &Front) -> bool {
+    match TcpStream::connect(address(front)).await {
+        Ok(mut client) => is_reset(&mut client).await,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+fn address(front: &Front) -> SocketAddr {
+    match front.local(&front.plan().listeners[0].at) {
+        Some(Local::Tcp(address)) => address,
         other => panic!("listening on {other:?}"),
     }
 }
