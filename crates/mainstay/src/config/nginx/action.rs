@@ -11,6 +11,7 @@ use super::rules;
 use super::scope::{Scope, own, typed};
 use super::units;
 use super::vars::{Fixed, template};
+use crate::config::fault::Severity;
 use crate::config::typed::{Act, ErrorPage, Mirror, Span, Spanned};
 
 /// The server an action belongs to.
@@ -39,6 +40,7 @@ impl Build<'_> {
             }
             (None, Some(pass)) => self.forward(pass, location, server)?,
             (None, None) if own(block, "location").next().is_some() => not_found(location.span()),
+            (None, None) if self.has_fault_in(block) => return None,
             (None, None) => {
                 let fault = self.report.fault(location.span(), "this location does nothing Mainstay can do");
                 fault.help("give it a `proxy_pass` or a `return`; files are not served");
@@ -47,6 +49,18 @@ impl Build<'_> {
         };
         self.common(&mut act, &location.scope, server);
         Some(act)
+    }
+
+    /// Whether something was wrong in a block, so that what it lacks may only be mistyped.
+    fn has_fault_in(&self, block: &[Directive]) -> bool {
+        let within = |span: &Span| {
+            block.iter().any(|directive| {
+                let whole = directive.span();
+                whole.file == span.file && whole.start <= span.start && span.end <= whole.end
+            })
+        };
+        let mut faults = self.report.found().iter().filter(|found| found.severity == Severity::Fault);
+        faults.any(|fault| fault.span.as_ref().is_some_and(within))
     }
 
     /// What a `return` of a `server` does, whose locations are then never reached.
@@ -107,40 +121,46 @@ impl Build<'_> {
     }
 
     fn forward(&mut self, directive: &Directive, location: &Location<'_>, server: &Server<'_, '_>) -> Option<Act> {
-        let pass = pass::http(directive, &mut self.pools, self.report)?;
+        let pass = pass::http(directive, &mut self.pools, self.report);
         let scope = &location.scope;
         let span = directive.span();
-        let pool = self.pools.used(pass.pool);
-        let path = if let Target::Swap(path) = &pass.target { path.as_str() } else { "" };
-        let fields = self.fields(scope, &pass, server);
+        // All that stands in the block is read, also when nobody can say where its requests go.
+        let fields = self.fields(scope, pass.as_ref(), server);
         let retry = rules::retry(scope, span, self.report);
-        let retry = self.retries.name(retry, &pool, span);
         let connect = scope.time("proxy_connect_timeout", self.report);
-        self.pools.bound_connect(pass.pool, connect, self.report);
-        for check in own(location.directive.children(), "health_check") {
-            if let Some(mut check) = super::checks::http(check, server.http, self.report) {
-                check.value.host = fields.fixed_host.clone();
-                self.pools.add_check(pass.pool, check);
-            }
-        }
+        let read_timeout = scope.time("proxy_read_timeout", self.report);
+        let send_timeout = scope.time("proxy_send_timeout", self.report).or(Some(typed(SEND_TIMEOUT, span)));
+        let body_max = Some(rules::body_max(scope, span, self.report));
         let mirror = self.mirrors(scope, server, span);
+        let checks: Vec<_> = own(location.directive.children(), "health_check")
+            .filter_map(|check| super::checks::http(check, server.http, self.report))
+            .collect();
+        let pass = pass?;
+        let pool = self.pools.used(pass.pool);
+        self.pools.bound_connect(pass.pool, connect, self.report);
+        for mut check in checks {
+            check.value.host = fields.fixed_host.clone();
+            self.pools.add_check(pass.pool, check);
+        }
+        let path = if let Target::Swap(path) = &pass.target { path.as_str() } else { "" };
         Some(Act {
             to: Some(typed(format!("http://{pool}{path}"), directive.arg_span(0))),
-            retry,
+            retry: self.retries.name(retry, &pool, span),
             host: fields.host.or_else(|| Some(typed(headers::plain_host(pass.host), span))),
             forwarded: Some(typed("pass".to_owned(), span)),
             set: fields.set,
             mirror,
-            read_timeout: scope.time("proxy_read_timeout", self.report),
-            send_timeout: scope.time("proxy_send_timeout", self.report).or(Some(typed(SEND_TIMEOUT, span))),
+            read_timeout,
+            send_timeout,
             upgrade: fields.upgrade,
-            body_max: Some(rules::body_max(scope, span, self.report)),
+            body_max,
             ..Act::default()
         })
     }
 
-    fn fields(&mut self, scope: &Scope<'_>, pass: &Pass, server: &Server<'_, '_>) -> headers::Fields {
-        let fixed = Fixed { server_name: server.name.clone(), proxy_host: Some(pass.host.clone()) };
+    fn fields(&mut self, scope: &Scope<'_>, pass: Option<&Pass>, server: &Server<'_, '_>) -> headers::Fields {
+        let proxy_host = Some(pass.map(|pass| pass.host.clone()).unwrap_or_default());
+        let fixed = Fixed { server_name: server.name.clone(), proxy_host };
         headers::request(scope, &fixed, &self.upgrades, self.report)
     }
 
@@ -229,7 +249,7 @@ impl Build<'_> {
             Target::Keep => path.to_owned(),
             Target::Swap(prefix) => format!("{prefix}{}", path.get(location.path.len()..).unwrap_or_default()),
         };
-        let fields = self.fields(&location.scope, &pass, server);
+        let fields = self.fields(&location.scope, Some(&pass), server);
         Some(Mirror {
             to: typed(format!("http://{pool}{target}"), span),
             host: fields.host.or_else(|| Some(typed(headers::plain_host(pass.host), span))),

@@ -105,6 +105,8 @@ impl Pools {
     /// The pools in the order of the file. nginx allows an `upstream` nobody uses; it is left out.
     pub(super) fn finish(self, report: &mut Report) -> Vec<(Spanned<String>, Pool)> {
         let (used, unused): (Vec<Draft>, Vec<Draft>) = self.drafts.into_iter().partition(|draft| draft.used);
+        // What a fault is in may have used it.
+        let unused = if report.has_faults() { Vec::new() } else { unused };
         for draft in unused {
             report.note(draft.name.span, format!("nothing uses the upstream `{}`; it is left out", draft.called));
         }
