@@ -115,8 +115,9 @@ fn a_process_ends_with_the_thread_that_started_it() {
         until("it is not ready", Duration::from_secs(5), ready).await.expect("it is ready");
         process
     };
-    let mut process = std::thread::scope(|scope| scope.spawn(|| kit::run(start())).join().expect("the thread ends"));
-    let status = kit::run(process.ended(Duration::from_secs(5))).expect("it has ended");
+    let mut process =
+        std::thread::scope(|scope| scope.spawn(|| kit::perform(start())).join().expect("the thread ends"));
+    let status = kit::perform(process.ended(Duration::from_secs(5))).expect("it has ended");
     assert!(!status.success(), "{status}");
 }
 

@@ -19,7 +19,7 @@ struct Pair {
 
 #[test]
 fn a_killed_node_takes_along_its_own_writes_only() {
-    kit::run(async {
+    kit::run_alone(async {
         let mut pair = Pair::start().await;
         let mut faults = Vec::new();
         for round in 0..6 {
@@ -48,7 +48,7 @@ fn owed_to(lost: &Lost, name: &str, fault: Fault) -> bool {
 
 #[test]
 fn a_frozen_node_is_found_out() {
-    kit::run(async {
+    kit::run_alone(async {
         let pair = Pair::start().await;
         let mut faults = Vec::new();
         for (name, node) in [("a", &pair.a), ("b", &pair.b)] {
@@ -78,7 +78,7 @@ fn a_frozen_node_is_found_out() {
 
 #[test]
 fn a_rolling_restart_loses_nothing() {
-    kit::run(async {
+    kit::run_alone(async {
         let mut pair = Pair::start().await;
         for _ in 0..2 {
             for (name, node) in [("a", &mut pair.a), ("b", &mut pair.b)] {
@@ -94,7 +94,7 @@ fn a_rolling_restart_loses_nothing() {
 
 #[test]
 fn a_hundred_reloads_lose_nothing() {
-    kit::run(async {
+    kit::run_alone(async {
         let pair = Pair::start().await;
         let nodes = [pair.a.at().to_string(), pair.b.at().to_string()];
         for change in 0..100 {

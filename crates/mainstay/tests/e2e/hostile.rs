@@ -19,7 +19,7 @@ fn what_is_ambiguous_is_refused_and_never_forwarded() {
         (501, line("Transfer-Encoding: gzip, chunked\r\n")),
         (400, line("Transfer-Encoding: chunked, chunked\r\n")),
         (400, line("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")),
-        (400, line("Transfer-Encoding: xchunked\r\n")),
+        (501, line("Transfer-Encoding: xchunked\r\n")),
         (400, line("Transfer-Encoding : chunked\r\n")),
         (400, line("Transfer-Encoding: chunked\r\n Folded: 1\r\n")),
         (400, line("X: a\rb\r\n")),

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,9 +19,23 @@ pub(crate) fn exe() -> &'static Path {
 
 /// Runs a test on the thread that starts its processes, which die with it.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    let _others_may_run = STAGE.read().unwrap_or_else(PoisonError::into_inner);
+    perform(test)
+}
+
+/// Runs a test whose times matter: no other runs meanwhile.
+pub(crate) fn run_alone<T>(test: impl Future<Output = T>) -> T {
+    let _no_other_runs = STAGE.write().unwrap_or_else(PoisonError::into_inner);
+    perform(test)
+}
+
+pub(crate) fn perform<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { tokio::time::timeout(LONGEST, test).await.expect("the test ends in time") })
 }
+
+/// Shared by the tests that run side by side; holds nothing.
+static STAGE: RwLock<()> = RwLock::new(());
 
 /// A new directory, removed in the end.
 pub(crate) fn dir() -> Dir {

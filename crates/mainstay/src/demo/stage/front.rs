@@ -58,6 +58,9 @@ impl Front {
     }
 }
 
+/// Puts a whole file in place of another, so that nobody ever reads half of one.
 fn write(file: &Path, text: &str) -> Result<(), Mishap> {
-    std::fs::write(file, text).map_err(|error| Mishap::new(format!("could not write {}", file.display()), error))
+    let new = file.with_extension("new");
+    let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file));
+    written.map_err(|error| Mishap::new(format!("could not write {}", file.display()), error))
 }
