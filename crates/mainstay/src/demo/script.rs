@@ -227,8 +227,9 @@ access = "{access}"
 
 [pool.kv]
 nodes = ["{a}", "{b}"]
-check = {{ http = "/health", every = "100ms", every_in_doubt = "20ms", timeout = "80ms", rise = 2, fall = 2 }}
-doubt_after = "40ms"
+check = {{ http = "/health", every = "100ms", every_in_doubt = "20ms", timeout = "180ms", rise = 2, fall = 1 }}
+doubt_after = "30ms"
+all_out = "try"
 idle = "{idle}s"
 
 [listen.front]

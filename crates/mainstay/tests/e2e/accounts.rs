@@ -18,9 +18,9 @@ fn a_good_run_loses_nothing() {
         kit::done(load.book(), 100).await;
         let book = load.finish();
         let account = Account::of(&book, &kit::rows(&dir), start, Instant::now());
-        assert!(account.requests >= 100, "{account:?}");
-        assert_eq!((account.lost.len(), account.missing, account.twice), (0, 0, 0), "{account:?}");
-        assert!(account.slowest >= Duration::from_millis(2), "a node takes its time: {account:?}");
+        assert!(account.requests >= 100, "{account}");
+        assert_eq!((account.lost.len(), account.missing, account.twice), (0, 0, 0), "{account}");
+        assert!(account.slowest >= Duration::from_millis(2), "a node takes its time: {account}");
         assert!(book.look(|records| records.iter().all(|record| record.node.as_deref() == Some("a"))));
     });
 }
@@ -39,7 +39,7 @@ fn rows_too_many_and_too_few_are_counted() {
         assert_eq!(database.execute(again, [book.id(0), book.id(4)]), Ok(2));
         assert_eq!(database.execute("DELETE FROM writes WHERE id = ?1", [book.id(2)]), Ok(1));
         let account = Account::of(&book, &kit::rows(&dir), start, Instant::now());
-        assert_eq!((account.lost.len(), account.missing, account.twice), (0, 1, 2), "{account:?}");
+        assert_eq!((account.lost.len(), account.missing, account.twice), (0, 1, 2), "{account}");
     });
 }
 
@@ -72,10 +72,10 @@ fn what_a_killed_node_owes_is_lost() {
         let book = load.finish();
         let account = Account::of(&book, &kit::rows(&dir), start, Instant::now());
         let down = book.look(|all| all.iter().filter(|one| one.start > fault.to && one.start < restart).count());
-        assert!(down > 20 && account.lost.len() >= down, "{down} while it was down: {account:?}");
-        assert!(account.lost.iter().all(|lost| lost.record.under_way(fault.from, Instant::now())), "{account:?}");
-        assert!(account.longest_gap >= DOWN, "{account:?}");
-        assert_eq!((account.missing, account.twice), (0, 0), "{account:?}");
+        assert!(down > 20 && account.lost.len() >= down, "{down} while it was down: {account}");
+        assert!(account.lost.iter().all(|lost| lost.record.under_way(fault.from, Instant::now())), "{account}");
+        assert!(account.longest_gap >= DOWN, "{account}");
+        assert_eq!((account.missing, account.twice), (0, 0), "{account}");
     });
 }
 
@@ -93,14 +93,14 @@ fn a_frozen_node_answers_late_or_never_but_once() {
         kit::done(load.book(), 50).await;
         let book = load.finish();
         let account = Account::of(&book, &kit::rows(&dir), start, Instant::now());
-        assert!(account.lost.len() > 20, "{account:?}");
+        assert!(account.lost.len() > 20, "{account}");
         for lost in &account.lost {
-            assert_eq!(lost.record.failure(), Some(Failure::Timeout), "{lost:?}");
-            assert!(lost.record.under_way(fault.to, Instant::now()), "{lost:?}");
+            assert_eq!(lost.record.failure(), Some(Failure::Timeout), "{lost}");
+            assert!(lost.record.under_way(fault.to, Instant::now()), "{lost}");
         }
         let written = account.lost.iter().filter(|lost| lost.written_by.is_some()).count();
-        assert!(written > 0, "a thawed node does what its clients gave up on: {account:?}");
-        assert_eq!((account.missing, account.twice), (0, 0), "{account:?}");
+        assert!(written > 0, "a thawed node does what its clients gave up on: {account}");
+        assert_eq!((account.missing, account.twice), (0, 0), "{account}");
     });
 }
 

@@ -20,7 +20,7 @@ struct Pair {
 #[test]
 fn a_killed_node_takes_along_its_own_writes_only() {
     kit::run_alone(async {
-        let mut pair = Pair::start().await;
+        let mut pair = Pair::start(PATIENT).await;
         let mut faults = Vec::new();
         for round in 0..6 {
             let (name, node) = if round % 2 == 0 { ("a", &mut pair.a) } else { ("b", &mut pair.b) };
@@ -32,10 +32,10 @@ fn a_killed_node_takes_along_its_own_writes_only() {
             faults.push((name, fault));
         }
         let account = pair.finish();
-        assert!(account.longest_gap < SMALL, "{account:?}");
+        assert!(account.longest_gap < SMALL, "{account}");
         for lost in &account.lost {
             let guilty = faults.iter().any(|(name, fault)| owed_to(lost, name, *fault));
-            assert!(guilty, "no write under way on a node that was killed: {lost:?}\n{faults:?}");
+            assert!(guilty, "no write under way on a node that was killed: {lost}\n{faults:?}");
         }
     });
 }
@@ -49,7 +49,7 @@ fn owed_to(lost: &Lost, name: &str, fault: Fault) -> bool {
 #[test]
 fn a_frozen_node_is_found_out() {
     kit::run_alone(async {
-        let pair = Pair::start().await;
+        let pair = Pair::start(STRICT).await;
         let mut faults = Vec::new();
         for (name, node) in [("a", &pair.a), ("b", &pair.b)] {
             kit::done(pair.load.book(), 200).await;
@@ -60,18 +60,18 @@ fn a_frozen_node_is_found_out() {
             faults.push(fault);
         }
         let account = pair.finish();
-        assert!(account.longest_gap < SMALL && account.slowest < SMALL, "held up by the frozen node: {account:?}");
+        assert!(account.longest_gap < SMALL && account.slowest < SMALL, "held up by the frozen node: {account}");
         for fault in &faults {
             let near = |lost: &&Lost| lost.record.under_way(fault.from, fault.to + FOUND_OUT);
             let lost = account.lost.iter().filter(near).count();
-            assert!(lost <= MAX_LOST_FROZEN, "{lost} lost: {account:?}");
+            assert!(lost <= MAX_LOST_FROZEN, "{lost} lost: {account}");
         }
         for lost in &account.lost {
             let in_time = |fault: &Fault| {
                 lost.record.start >= fault.from - FOUND_OUT && lost.record.start <= fault.to + FOUND_OUT
             };
-            assert!(lost.record.write, "a read can be asked again: {lost:?}");
-            assert!(faults.iter().any(in_time), "not within {FOUND_OUT:?}: {lost:?}\n{faults:?}");
+            assert!(lost.record.write, "a read can be asked again: {lost}");
+            assert!(faults.iter().any(in_time), "not within {FOUND_OUT:?}: {lost}\n{faults:?}");
         }
     });
 }
@@ -79,7 +79,7 @@ fn a_frozen_node_is_found_out() {
 #[test]
 fn a_rolling_restart_loses_nothing() {
     kit::run_alone(async {
-        let mut pair = Pair::start().await;
+        let mut pair = Pair::start(PATIENT).await;
         for _ in 0..2 {
             for (name, node) in [("a", &mut pair.a), ("b", &mut pair.b)] {
                 kit::done(pair.load.book(), 100).await;
@@ -88,34 +88,34 @@ fn a_rolling_restart_loses_nothing() {
                 back(pair.load.book(), name).await;
             }
         }
-        assert!(pair.finish().lost.is_empty());
+        assert_eq!(pair.finish().lost.len(), 0);
     });
 }
 
 #[test]
 fn a_hundred_reloads_lose_nothing() {
     kit::run_alone(async {
-        let pair = Pair::start().await;
+        let pair = Pair::start(PATIENT).await;
         let nodes = [pair.a.at().to_string(), pair.b.at().to_string()];
         for change in 0..100 {
             // Every other time the listener or the pool is another one than before.
-            let pool = format!("{CHECKED}\nidle = \"{}s\"", 30 + change / 2);
+            let pool = format!("{PATIENT}\nidle = \"{}s\"", 30 + change / 2);
             let rest = format!("[limit.default]\nrequests = {}", 1000 + change % 2);
             let text = kit::configuration(&pair.dir, &nodes, pair.front.at(), [&pool, "", &rest]);
             pair.front.reload(&text).await.expect("it reloads");
         }
         kit::done(pair.load.book(), 200).await;
-        assert!(pair.finish().lost.is_empty());
+        assert_eq!(pair.finish().lost.len(), 0);
     });
 }
 
 impl Pair {
-    async fn start() -> Self {
+    async fn start(pool: &str) -> Self {
         let dir = kit::dir();
         let a = Node::start("a", kit::exe(), &dir, THINK).await.expect("a node starts");
         let b = Node::start("b", kit::exe(), &dir, THINK).await.expect("a node starts");
         let nodes = [a.at().to_string(), b.at().to_string()];
-        let front = kit::front(&dir, &nodes, CHECKED, "", "").await;
+        let front = kit::front(&dir, &nodes, pool, "", "").await;
         let target = Target::Tcp(front.at());
         let plan = Plan { target, rate: 400, fresh_every: 2, timeout: Duration::from_secs(10) };
         let load = Load::start(plan).expect("a load starts");
@@ -132,11 +132,8 @@ impl Pair {
         let account = Account::of(&book, &kit::rows(&dir), start, Instant::now());
         let said = std::fs::read_to_string(front.log()).unwrap_or_default();
         println!("the front said:\n{said}");
-        println!("{} requests, {} lost", account.requests, account.lost.len());
-        for lost in &account.lost {
-            println!("{lost:?}");
-        }
-        assert_eq!((account.missing, account.twice), (0, 0), "{account:?}");
+        println!("{account}");
+        assert_eq!((account.missing, account.twice), (0, 0), "{account}");
         account
     }
 }
@@ -148,10 +145,16 @@ async fn back(book: &Arc<Book>, node: &str) {
     until("it gets no requests", Duration::from_secs(15), answers).await.expect("it is back");
 }
 
-/// As in the demo.
-const CHECKED: &str = r#"
-check = { http = "/health", every = "100ms", every_in_doubt = "20ms", timeout = "80ms", rise = 2, fall = 2 }
-doubt_after = "40ms"
+/// Patient enough for a busy machine: what is killed or says that it drains needs no patience to be found out.
+const PATIENT: &str = r#"
+check = { http = "/health", every = "100ms", every_in_doubt = "20ms", timeout = "2s", rise = 2, fall = 1 }
+all_out = "try"
+"#;
+/// As in the demo: finds out a frozen node within 0.3 s.
+const STRICT: &str = r#"
+check = { http = "/health", every = "100ms", every_in_doubt = "20ms", timeout = "180ms", rise = 2, fall = 1 }
+doubt_after = "30ms"
+all_out = "try"
 "#;
 const THINK: Duration = Duration::from_millis(10);
 const FROZEN: Duration = Duration::from_secs(4);

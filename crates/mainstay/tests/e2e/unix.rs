@@ -50,6 +50,6 @@ fn a_load_over_a_socket_loses_nothing() {
         let load = Load::start(plan).expect("a load starts");
         kit::done(load.book(), 400).await;
         let account = Account::of(&load.finish(), &kit::rows(&dir), start, Instant::now());
-        assert_eq!((account.lost.len(), account.missing, account.twice), (0, 0, 0), "{account:?}");
+        assert_eq!((account.lost.len(), account.missing, account.twice), (0, 0, 0), "{account}");
     });
 }

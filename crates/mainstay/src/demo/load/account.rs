@@ -1,8 +1,9 @@
 //! Adds up a stretch of a load.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::{Book, Record, Rows};
+use super::{Book, Outcome, Record, Rows};
 
 /// What became of the requests that started in a stretch of time.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,27 @@ pub struct Lost {
     pub record: Record,
     /// The node that wrote it all the same, which its client cannot know.
     pub written_by: Option<String>,
+}
+
+/// Short enough to be read: the first few of what is lost, with the time since the very first of them.
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, lost, missing, twice, longest_gap, slowest } = self;
+        write!(f, "{requests} requests, {} lost, {missing} missing, {twice} twice, ", lost.len())?;
+        write!(f, "longest gap {longest_gap:?}, slowest {slowest:?}")?;
+        let Some(first) = lost.first().map(|lost| lost.record.start) else { return Ok(()) };
+        lost.iter().take(SHOWN).try_for_each(|lost| write!(f, "\n  +{:?}: {lost}", lost.record.start - first))
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.record.write { "a write" } else { "a read" })?;
+        if let Some((end, Outcome::Failed(failure))) = self.record.end {
+            write!(f, ", {failure} after {:?}", end - self.record.start)?;
+        }
+        self.written_by.as_ref().map_or(Ok(()), |node| write!(f, ", written by {node} all the same"))
+    }
 }
 
 impl Account {
@@ -76,5 +98,7 @@ fn longest_gap(records: &[Record], from: Instant, to: Instant) -> Duration {
     answers.iter().zip(answers.iter().skip(1)).map(|(one, next)| *next - *one).max().unwrap_or_default()
 }
 
+/// How many of what is lost are shown.
+const SHOWN: usize = 20;
 /// A request that started longer ago than this is no longer under way.
 const LONGEST_REQUEST: Duration = Duration::from_secs(10);
