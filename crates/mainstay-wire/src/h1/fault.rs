@@ -46,6 +46,8 @@ faults! {
     BlankLines = 400, "blank_lines", "too many blank lines before the request line";
     /// The method is not a token.
     BadMethod = 400, "bad_method", "the method is not a token";
+    /// A TLS handshake (RFC 8446 5.1), whose first byte no method has.
+    TlsHandshake = 400, "tls_handshake", "the client speaks TLS, this listener does not";
     /// `CONNECT`: Mainstay is not a tunnel to anywhere.
     ConnectMethod = 501, "connect_method", "CONNECT is not supported";
     /// `TRACE`: it sends credentials back to whoever asks.

@@ -8,7 +8,8 @@ use super::write::{Runs, content_length, list_field, write_field};
 /// What is changed in a request head on its way.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestEdit<'a> {
-    /// So many bytes of the path are replaced by these; the rest of the target goes on byte for byte. No effect on `*`.
+    /// So many bytes of the path are replaced by these; the rest of the target goes on byte for byte. They must be bytes
+    /// that may stand in a path; a slash is put in front where they do not start with one. No effect on `*`.
     pub prefix: Option<(usize, &'a [u8])>,
     /// What the node sees as `Host`.
     pub host: HostEdit<'a>,
@@ -109,6 +110,7 @@ impl Request<'_> {
                 out.extend_from_slice(self.origin);
             }
             Some((length, new)) => {
+                out.extend_from_slice(if new.first() == Some(&b'/') { b"" } else { b"/" });
                 out.extend_from_slice(new);
                 let rest = if has_path { self.origin } else { self.path };
                 out.extend_from_slice(rest.get(length.min(self.path.len())..).unwrap_or_default());

@@ -31,6 +31,7 @@ pub(crate) fn request_line(bytes: &[u8]) -> Result<Option<RequestLine<'_>>, Faul
     let Some(method_end) = bytes.iter().position(|&byte| !is_token_byte(byte)) else { return Ok(None) };
     let (method, _) = bytes.split_at(method_end);
     match (method, bytes.get(method_end)) {
+        ([], Some(&TLS_HANDSHAKE)) => return Err(Fault::TlsHandshake),
         ([], _) => return Err(Fault::BadMethod),
         (b"CONNECT", Some(b' ')) => return Err(Fault::ConnectMethod),
         (b"TRACE", Some(b' ')) => return Err(Fault::TraceMethod),
@@ -93,7 +94,7 @@ fn version(bytes: &[u8], is_preface: bool) -> Result<Option<(Version, u8)>, Faul
         match (expected, bytes.get(offset)) {
             (_, None) => return Ok(None),
             (b'0', Some(b'0'..=b'9')) => {}
-            (expected, Some(byte)) if expected == byte && byte != &b'0' => {}
+            (expected, Some(byte)) if expected == byte => {}
             _ => return Err(Fault::BadVersion),
         }
     }
@@ -117,5 +118,8 @@ fn line_end(bytes: &[u8], at: usize) -> Result<Option<()>, Fault> {
         _ => Err(Fault::BadVersion),
     }
 }
+
+/// Content type of the first record a TLS client sends.
+const TLS_HANDSHAKE: u8 = 22;
 
 const VERSION_LENGTH: usize = b"HTTP/1.1".len();

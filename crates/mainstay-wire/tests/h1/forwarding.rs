@@ -83,7 +83,9 @@ fn targets() {
     let host = "HTTP/1.1\nHost: h";
     for (target, prefix, expect) in [
         ("/a/b%2Fc?d", Some((2, &b"/x"[..])), "/x/b%2Fc?d"),
-        ("/a/b%2Fc?d", Some((4, b"")), "%2Fc?d"),
+        ("/a/b%2Fc?d", Some((4, b"")), "/%2Fc?d"),
+        ("/a", Some((2, b"")), "/"),
+        ("/a?b", Some((2, b"x")), "/x?b"),
         ("/a/b", Some((9, b"/x")), "/x"),
         ("/a?b", Some((9, b"/x/")), "/x/?b"),
         ("/a?b", Some((0, b"/x")), "/x/a?b"),

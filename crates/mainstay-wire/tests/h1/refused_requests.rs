@@ -86,7 +86,7 @@ const REQUEST_LINES: &[(&[u8], Fault)] = &[
     (b"\tGET / HTTP/1.1", Fault::BadMethod),
     (b"GET\x00 / HTTP/1.1", Fault::BadMethod),
     (b"GET: / HTTP/1.1", Fault::BadMethod),
-    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", Fault::BadMethod),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", Fault::TlsHandshake),
     (b"\xef\xbb\xbfGET / HTTP/1.1", Fault::BadMethod),
     // Line ends.
     (b"GET / HTTP/1.1\nX: y", Fault::BareLf),
