@@ -7,4 +7,5 @@ mod log;
 mod names;
 mod plans;
 mod probes;
+mod random;
 mod traffic;
