@@ -126,27 +126,6 @@ impl<'b> Fields<'b> {
         self.starts.get(self.count).map_or(0, |&end| usize::from(end))
     }
 
-    fn lines_of<'a>(&'a self, head: &'b [u8], mut set: LineSet) -> impl Iterator<Item = Line<'b>> + 'a {
-        std::iter::from_fn(move || {
-            let next = set.trailing_zeros();
-            set &= set.wrapping_sub(1);
-            self.line(head, next as usize)
-        })
-    }
-
-    fn line(&self, head: &'b [u8], index: usize) -> Option<Line<'b>> {
-        let start = usize::from(*self.starts.get(index)?);
-        let end = usize::from(*self.starts.get(index + 1)?);
-        Some(Line { start, end, kind: *self.kinds.get(index)?, bytes: head.get(start..end)? })
-    }
-
-    fn set_kind(&mut self, index: usize, kind: Kind) {
-        if let Some(slot) = self.kinds.get_mut(index) {
-            *slot = kind;
-            self.special |= 1 << index;
-        }
-    }
-
     /// The protocols asked for or switched to, where `Connection` lists `upgrade` and they are one line without `h2c`.
     pub(crate) fn upgrade(&self) -> Option<&'b [u8]> {
         let value = self.upgrade.filter(|value| !value.is_empty())?;
@@ -186,6 +165,27 @@ impl<'b> Fields<'b> {
                 let named = self.lines(head).enumerate().filter(|(_, line)| line.is_named(option));
                 Ok(named.fold(0, |set, (index, _)| set | 1 << index))
             }
+        }
+    }
+
+    fn lines_of<'a>(&'a self, head: &'b [u8], mut set: LineSet) -> impl Iterator<Item = Line<'b>> + 'a {
+        std::iter::from_fn(move || {
+            let next = set.trailing_zeros();
+            set &= set.wrapping_sub(1);
+            self.line(head, next as usize)
+        })
+    }
+
+    fn line(&self, head: &'b [u8], index: usize) -> Option<Line<'b>> {
+        let start = usize::from(*self.starts.get(index)?);
+        let end = usize::from(*self.starts.get(index + 1)?);
+        Some(Line { start, end, kind: *self.kinds.get(index)?, bytes: head.get(start..end)? })
+    }
+
+    fn set_kind(&mut self, index: usize, kind: Kind) {
+        if let Some(slot) = self.kinds.get_mut(index) {
+            *slot = kind;
+            self.special |= 1 << index;
         }
     }
 
