@@ -88,8 +88,8 @@ impl Board {
             return key;
         }
         let rule = HealthRule {
-            every: checker.every,
-            every_in_doubt: checker.every_in_doubt,
+            every: checker.every.max(MIN_EVERY),
+            every_in_doubt: checker.every_in_doubt.max(MIN_EVERY),
             rise: checker.rise,
             fall: checker.fall,
         };
@@ -188,5 +188,8 @@ fn life_of(plan: &Plan, pool: usize) -> Life {
     let spoken = forwards.any(|forward| is_it(forward.pool) || forward.mirrors.iter().any(|mirror| is_it(mirror.pool)));
     if spoken { Life::Http } else { Life::Connect }
 }
+
+/// No check follows another sooner, whatever is configured: a node must not be checked to death.
+const MIN_EVERY: Duration = Duration::from_millis(1);
 
 const DOUBT: DoubtRule = DoubtRule { apart: Duration::from_millis(250), again: Duration::from_secs(1) };

@@ -252,6 +252,18 @@ fn another_plan_keeps_an_ejection_unless_its_rule_changes() {
 }
 
 #[test]
+fn checks_are_never_without_a_pause() {
+    let never = Checker { every: Duration::ZERO, every_in_doubt: Duration::ZERO, ..hourly(9) };
+    let mut game = Game::start(plan(vec![never], vec![pool("p", vec![node(address(1), &[0])])]));
+    for (time, fault) in [(10, GOOD), (20, SILENT), (30, SILENT)] {
+        let key = game.key(0, 0);
+        game.checks(0, 0, time, fault);
+        let Schedule::Check(health) = &game.board.prober(key).unwrap().schedule else { panic!("not a check") };
+        assert!(health.due() > at(time) + Duration::from_micros(800));
+    }
+}
+
+#[test]
 fn a_check_speaks_only_for_the_nodes_of_the_plan_that_runs() {
     let nodes = |checks: [&[u32]; 2]| vec![node(address(1), checks[0]), node(address(2), checks[1])];
     let mut game = Game::start(plan(vec![hourly(9)], vec![pool("p", nodes([&[0], &[]]))]));
