@@ -133,7 +133,7 @@ impl Cast {
     /// For those who want to go on by hand.
     pub(super) fn where_to_look(&self) -> String {
         let mut text = String::from("  Everything is still running; Ctrl-C ends it. Try:\n\n");
-        let admin = self.dir.file(ADMIN);
+        let admin = self.front.admin();
         let mut line = |what: &str, command: String| {
             // Writing to a String cannot fail.
             let _infallible = writeln!(text, "    {what:<12}{command}");
@@ -215,7 +215,7 @@ async fn back(scene: &RefCell<Scene>, node: usize) -> Result<(), Mishap> {
 
 /// The front's configuration. `change` makes one differ from the next, as an operator's edit would.
 fn configuration(front: SocketAddr, [a, b]: [SocketAddr; 2], dir: &Dir, change: u32) -> String {
-    let (admin, access) = (dir.file(ADMIN), dir.file("access.log"));
+    let (admin, access) = (dir.file(Front::ADMIN), dir.file("access.log"));
     let idle = 60 + change;
     format!(
         r#"# Written by `mainstay demo`.
@@ -257,5 +257,3 @@ const AFTERMATH: Duration = Duration::from_millis(700);
 /// So many answers of a node show that it is back.
 const BACK: usize = 10;
 const BACK_WITHIN: Duration = Duration::from_secs(15);
-/// File name of the admin socket.
-const ADMIN: &str = "admin.sock";

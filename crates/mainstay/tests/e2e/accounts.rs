@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::kit;
 use mainstay::demo::load::{Account, Failure, Target};
-use mainstay::demo::stage::{Process, until};
+use mainstay::demo::stage::{Node, Process, until};
 
 #[test]
 fn a_good_run_loses_nothing() {
@@ -34,7 +34,7 @@ fn rows_too_many_and_too_few_are_counted() {
         let load = kit::load(Target::Tcp(node.at()));
         kit::done(load.book(), 50).await;
         let book = load.finish();
-        let database = Connection::open(dir.file("store.db")).expect("it opens");
+        let database = Connection::open(dir.file(Node::STORE)).expect("it opens");
         let again = "INSERT INTO writes SELECT * FROM writes WHERE id IN (?1, ?2)";
         assert_eq!(database.execute(again, [book.id(0), book.id(4)]), Ok(2));
         assert_eq!(database.execute("DELETE FROM writes WHERE id = ?1", [book.id(2)]), Ok(1));
@@ -109,7 +109,7 @@ fn a_process_ends_with_the_thread_that_started_it() {
     let dir = kit::dir();
     let log = dir.file("log");
     let start = async || {
-        let args = ["model-node".to_owned(), format!("--store={}", dir.file("store.db").display())];
+        let args = ["model-node".to_owned(), format!("--store={}", dir.file(Node::STORE).display())];
         let process = Process::start("a node", kit::exe(), &args, &log).expect("it starts");
         let ready = async || std::fs::read_to_string(&log).is_ok_and(|text| text.starts_with("ready "));
         until("it is not ready", Duration::from_secs(5), ready).await.expect("it is ready");

@@ -70,7 +70,7 @@ to = "http://nodes"
 {listen}
 {rest}
 "#,
-        dir.file("admin.sock").display()
+        dir.file(Front::ADMIN).display()
     )
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn done(book: &Book, more: usize) {
 
 /// What is in the nodes' database.
 pub(crate) fn rows(dir: &Dir) -> Rows {
-    Rows::read(&dir.file("store.db")).expect("the database can be read")
+    Rows::read(&dir.file(Node::STORE)).expect("the database can be read")
 }
 
 /// Sends one POST with these further fields and a body of one byte; returns the whole answer.

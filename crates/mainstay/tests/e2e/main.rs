@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
 mod accounts;
+mod demo;
 mod faults;
 mod hostile;
 mod kit;

@@ -96,7 +96,7 @@ fn frame(scene: &Scene, width: usize) -> Vec<Line> {
     let names = [scene.nodes[0].name, scene.nodes[1].name];
     let history = scene.book.look(|records| slots(records, names, now, count));
     let mut lines = vec![Line::new(), title(scene, now), Line::new()];
-    lines.extend(nodes(scene, &history));
+    lines.extend(nodes(scene, &history, width));
     lines.push(Line::new());
     lines.extend(curves(&history));
     lines.push(Line::new());
@@ -114,16 +114,17 @@ fn title(scene: &Scene, now: Instant) -> Line {
 }
 
 /// Clients, the front, and the two nodes behind it.
-fn nodes(scene: &Scene, history: &[Slot]) -> Vec<Line> {
+fn nodes(scene: &Scene, history: &[Slot], width: usize) -> Vec<Line> {
     let rate = per_second(history, |slot| slot.done);
     let clients = format!("  clients {rate:>3}/s ──▶ {:<16}", scene.front);
     let blank = " ".repeat(clients.chars().count());
+    let room = width.saturating_sub(clients.chars().count() + NODE_TEXT + 1).min(NODE_BARS);
     let node = |index: usize, lead: Line, corner: &str| {
         let player = &scene.nodes[index];
         let (style, mark) = state(player.state);
         let served = per_second(history, |slot| slot.by[index]);
         let marks = bars(history.iter().map(|slot| slot.by[index].into()), NODE_FULL);
-        let tail: String = marks.chars().skip(history.len().saturating_sub(NODE_BARS)).collect();
+        let tail: String = marks.chars().skip(history.len().saturating_sub(room)).collect();
         lead.put(Style::Dim, corner)
             .put(Style::Bold, format!("node {} ", player.name))
             .put(style, format!("{mark} {:<10}", player.state.word()))
@@ -189,8 +190,9 @@ const LEFT: usize = 27;
 /// Slots in a second.
 const PER_SECOND: usize = 4;
 const _: () = assert!(SLOT.as_millis() * PER_SECOND as u128 == 1000);
-/// Columns of history beside each node.
-const NODE_BARS: usize = 16;
+/// Columns of a node's text, and of its history at most.
+const NODE_TEXT: usize = 31;
+const NODE_BARS: usize = 24;
 /// Values that fill a bar, per slot: at 400 requests a second, with some room for what was held up.
 const FULL: u128 = 110;
 const NODE_FULL: u128 = 110;

@@ -2,20 +2,24 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-
-use rustix::process::Signal;
+use std::time::Duration;
 
 use super::{Dir, Mishap, Port, Process};
 
 /// A Mainstay that serves.
 pub struct Front {
     port: Port,
+    exe: PathBuf,
+    admin: PathBuf,
     file: PathBuf,
     log: PathBuf,
     process: Process,
 }
 
 impl Front {
+    /// File name of the admin socket, which the configuration must tell.
+    pub const ADMIN: &str = "admin.sock";
+
     /// Starts one on the configuration that `text` gives for its address, and waits until it listens there.
     pub async fn start(exe: &Path, dir: &Dir, text: impl FnOnce(SocketAddr) -> String) -> Result<Self, Mishap> {
         let port = Port::take()?;
@@ -27,14 +31,19 @@ impl Front {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
             return Err(if process.runs() { mishap } else { Mishap::new("the front has ended", said) });
         }
-        Ok(Self { port, file, log, process })
+        Ok(Self { port, exe: exe.to_owned(), admin: dir.file(Self::ADMIN), file, log, process })
     }
 
-    /// Runs another configuration, and waits until it does.
+    /// Gives it another configuration, as an operator does, and waits until it is in force.
     pub async fn reload(&self, text: &str) -> Result<(), Mishap> {
         write(&self.file, text)?;
-        self.process.signal(Signal::HUP)?;
-        Ok(())
+        let log = self.log.with_file_name("reload.log");
+        let args = ["reload".to_owned(), format!("--admin=unix:{}", self.admin.display())];
+        let status = Process::start("a reload", &self.exe, &args, &log)?.ended(RELOADING).await?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Mishap::new("could not reload", std::fs::read_to_string(&log).unwrap_or_default().trim_end()))
     }
 
     /// Where it listens.
@@ -52,6 +61,11 @@ impl Front {
         &self.log
     }
 
+    /// Its admin socket.
+    pub fn admin(&self) -> &Path {
+        &self.admin
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
@@ -64,3 +78,6 @@ fn write(file: &Path, text: &str) -> Result<(), Mishap> {
     let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file));
     written.map_err(|error| Mishap::new(format!("could not write {}", file.display()), error))
 }
+
+/// Longest time for a reload.
+const RELOADING: Duration = Duration::from_secs(20);
