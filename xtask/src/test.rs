@@ -37,7 +37,9 @@ impl Test {
             tidy_step(),
             step::run(
                 "documentation",
-                cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
+                cargo()
+                    .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+                    .env("RUSTDOCFLAGS", "-D warnings"),
                 minutes(8),
             ),
             step::run("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]), minutes(30)),
