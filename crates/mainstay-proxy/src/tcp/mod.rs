@@ -23,6 +23,7 @@ use crate::pool::{Permit, Pool};
 use crate::worker::{Listening, Peer, Worker};
 
 use log::Account;
+use session::Carrier;
 
 /// A client's session.
 struct Session {
@@ -36,6 +37,7 @@ struct Session {
     counters: Arc<ListenerCounters>,
     begun: Moment,
     account: Account,
+    _permit: Permit,
 }
 
 /// How a session ended.
@@ -59,24 +61,52 @@ enum Farewell {
 }
 
 /// Carries a client's session until it ends.
-pub(crate) async fn serve(worker: Rc<Worker>, listening: Rc<Listening>, client: Stream, peer: Peer, permit: Permit) {
-    let setup = worker.setup();
-    let service = listening.index().and_then(|index| setup.plan.listeners.get(index)).map(|params| &params.service);
-    let Some(Service::Tcp(params)) = service else { return client.reset_on_close() };
-    let Some(pool) = setup.pool(params.pool).cloned() else { return client.reset_on_close() };
-    let Some(counters) = listening.counters() else { return client.reset_on_close() };
-    let (params, slot) = (params.clone(), worker.timers.slot(listening.group));
-    drop(setup);
-    let (begun, account) = (clock::now(), Account::default());
-    let mut session = Session { worker, listening, client, peer, slot, params, pool, counters, begun, account };
-    session.opened();
-    let end = match Box::pin(session.dial()).await {
-        Ok(node) => session.carry(node).await,
-        Err(end) => end,
-    };
-    if end.farewell == Farewell::Reset {
-        session.client.reset_on_close();
+pub(crate) fn serve(
+    worker: Rc<Worker>,
+    listening: Rc<Listening>,
+    client: Stream,
+    peer: Peer,
+    permit: Permit,
+) -> impl Future<Output = ()> {
+    // Made before the task is, and boxed: an idle session is one of thousands, and a future holds its arguments twice.
+    let session = Session::open(worker, listening, client, peer, permit).map(Box::new);
+    async move {
+        if let Some(session) = session {
+            session.run().await;
+        }
     }
-    session.closed(end);
-    drop(permit);
+}
+
+impl Session {
+    /// A session as the plan has it just now; `None`, and a reset for the client, when the plan has none.
+    fn open(worker: Rc<Worker>, listening: Rc<Listening>, client: Stream, peer: Peer, permit: Permit) -> Option<Self> {
+        let setup = worker.setup();
+        let params = listening.index().and_then(|index| setup.plan.listeners.get(index));
+        let found = match params.map(|params| &params.service) {
+            Some(Service::Tcp(params)) => {
+                setup.pool(params.pool).zip(listening.counters()).map(|found| (params, found))
+            }
+            _ => None,
+        };
+        let Some((params, (pool, counters))) = found else {
+            client.reset_on_close();
+            return None;
+        };
+        let slot = worker.timers.slot(listening.group);
+        let (params, pool) = (params.clone(), Rc::clone(pool));
+        let (begun, account) = (clock::now(), Account::default());
+        Some(Self { worker, listening, client, peer, slot, params, pool, counters, begun, account, _permit: permit })
+    }
+
+    async fn run(mut self: Box<Self>) {
+        self.opened();
+        let end = match Box::pin(self.dial()).await {
+            Ok(node) => Carrier::new(&mut self, node).await,
+            Err(end) => end,
+        };
+        if end.farewell == Farewell::Reset {
+            self.client.reset_on_close();
+        }
+        self.closed(end);
+    }
 }

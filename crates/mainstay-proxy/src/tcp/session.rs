@@ -1,7 +1,7 @@
 //! Carrying a session's bytes, and noticing when there are none.
 
-use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use mainstay_core::Moment;
 use mainstay_io::clock;
@@ -17,7 +17,7 @@ use crate::view::Event;
 use crate::worker::{KILL, NODE_OUT};
 
 /// A session on its node.
-struct Carrier<'a> {
+pub(super) struct Carrier<'a> {
     session: &'a mut Session,
     node: NodeEnd,
     pump: Pump,
@@ -36,31 +36,32 @@ struct Seen {
     client_went: u64,
 }
 
-impl Session {
+impl<'a> Carrier<'a> {
     /// Carries bytes both ways until both sides have ended, one breaks, nothing has moved for too long, or the node
     /// goes out.
-    pub(super) async fn carry(&mut self, node: NodeEnd) -> End {
-        let now = clock::now();
-        self.slot.hear(NODE_OUT | KILL);
-        let watch = Watch::new(self.params.idle_timeout, self.pool.params.doubt_after, now);
-        self.slot.set(watch.deadline());
-        let mut carrier = Carrier {
-            node,
-            pump: Pump::default(),
-            armed: watch.deadline(),
-            watch,
-            seen: Seen::default(),
-            session: self,
-        };
-        carrier.began();
-        let end = poll_fn(|cx| carrier.poll(cx)).await;
-        carrier.ended(end);
-        end
+    pub(super) fn new(session: &'a mut Session, node: NodeEnd) -> Self {
+        session.slot.hear(NODE_OUT | KILL);
+        let watch = Watch::new(session.params.idle_timeout, session.pool.params.doubt_after, clock::now());
+        session.slot.set(watch.deadline());
+        if let Some(node) = session.pool.node(node.index) {
+            node.counters.requests.one();
+        }
+        Self { session, node, pump: Pump::default(), armed: watch.deadline(), watch, seen: Seen::default() }
+    }
+}
+
+impl Future for Carrier<'_> {
+    type Output = End;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+        let end = ready!(self.carry(cx));
+        self.ended(end);
+        Poll::Ready(end)
     }
 }
 
 impl Carrier<'_> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn carry(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let Session { worker, client, .. } = &mut *self.session;
         let mut buffer = worker.lent.borrow_mut();
         let mut lent = Lent { buffer: &mut buffer, pipes: &worker.pipes };
@@ -72,7 +73,7 @@ impl Carrier<'_> {
         }
         loop {
             let interrupted = self.session.slot.poll_interrupt(cx);
-            match std::task::ready!(interrupted) {
+            match ready!(interrupted) {
                 Interrupt::Signal(signals) if signals & KILL != 0 => return Poll::Ready(End::killed()),
                 Interrupt::Signal(_) => return Poll::Ready(End::node_out()),
                 Interrupt::Expired => {
@@ -176,14 +177,8 @@ impl Carrier<'_> {
         End::of_session(Close::Idle, Some("idle"), if lost { Farewell::Reset } else { Farewell::Orderly })
     }
 
-    fn began(&self) {
-        if let Some(node) = self.session.pool.node(self.node.index) {
-            node.counters.requests.one();
-        }
-    }
-
-    fn ended(self, end: End) {
-        let Session { account, pool, .. } = self.session;
+    fn ended(&mut self, end: End) {
+        let Session { account, pool, .. } = &mut *self.session;
         if end.farewell == Farewell::Reset {
             self.node.connection.stream.reset_on_close();
         }
