@@ -1,4 +1,4 @@
-use mainstay::config::{fault::Report, nginx, source::Sources};
+use mainstay::config::{fault::Report, nginx, print, source::Sources};
 fn main() {
     for p in std::env::args().skip(1) {
         let t = std::fs::read_to_string(&p).unwrap();
@@ -6,11 +6,12 @@ fn main() {
         let mut r = Report::default();
         let f = s.add(p.as_str(), t.as_str());
         let c = nginx::read(&mut s, f, std::path::Path::new(&p).parent(), &mut r);
+        if std::env::var("D").is_ok() {
+            println!("{}", print::print(&c));
+            continue;
+        }
         for x in r.into_found() {
             println!("{}", x.render(&s));
-        }
-        if std::env::var("D").is_ok() {
-            println!("{c:#?}");
         }
         println!("looks {}", nginx::looks_like_nginx(&t));
     }

@@ -1,6 +1,7 @@
 //! The command line. Results go to standard output, everything else to standard error.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser};
@@ -8,6 +9,7 @@ use clap::{Args, Parser};
 use crate::admin::Place;
 use crate::admin::client::{Answer, ClientError, ask};
 use crate::admin::document::{Said, Status};
+use crate::config::nginx;
 use crate::{demo, status};
 
 /// Keeps permissioned-ledger nodes available.
@@ -22,6 +24,8 @@ pub enum Cli {
     Admit(Node),
     /// Has a running Mainstay read its configuration again.
     Reload(There),
+    /// Prints an nginx.conf as Mainstay's own TOML, or every reason why it cannot.
+    Import(Import),
     /// Shows on this machine, in under a minute, what Mainstay does.
     Demo(demo::Args),
     /// A model node, as the demo starts two of.
@@ -52,6 +56,13 @@ pub struct Node {
     there: There,
 }
 
+/// What is imported.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The nginx.conf; what it includes is read too.
+    file: PathBuf,
+}
+
 /// Does what the command line says.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
@@ -60,6 +71,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Cli::Drain(node) => tell(&node.there, &format!("/drain?node={}", encode(&node.node))),
         Cli::Admit(node) => tell(&node.there, &format!("/admit?node={}", encode(&node.node))),
         Cli::Reload(there) => tell(&there, "/reload"),
+        Cli::Import(import) => nginx::import::command(&import.file),
         Cli::Demo(args) => demo::run(args),
         Cli::ModelNode(args) => demo::model_node(&args),
         Cli::Leash(args) => demo::leash(&args),

@@ -101,9 +101,8 @@ impl Build<'_> {
         config
     }
 
-    /// Whether a server's requests are logged; the first path named is where all of them go.
+    /// Whether a server's requests are logged, which they are where it is not `off`; the first path named is where all of them go.
     pub(super) fn access_log(&mut self, scope: &Scope<'_>) -> Maybe<bool> {
-        let mut logged = None;
         for directive in scope.all("access_log") {
             let (path, span) = (directive.arg(0), directive.arg_span(0));
             if path == "off" {
@@ -125,8 +124,7 @@ impl Build<'_> {
                 }
                 Some(_) => {}
             }
-            logged = Some(typed(true, span));
         }
-        logged
+        None
     }
 }

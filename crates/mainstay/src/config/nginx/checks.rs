@@ -8,17 +8,14 @@ use super::upstream::{parameter, unknown};
 use crate::config::fault::{Report, did_you_mean};
 use crate::config::typed::{Check, Maybe, Spanned};
 
-/// An HTTP check; `blocks` are the directives of `http`.
+/// An HTTP check. Its good statuses are 200 to 399 unless a `match` says otherwise, as Mainstay has it too; `blocks` are the directives of `http`.
 pub(super) fn http(directive: &Directive, blocks: &[Directive], report: &mut Report) -> Option<Spanned<Check>> {
     let parameters = Parameters::read(directive, &HTTP_PARAMETERS, report)?;
     let mut check = parameters.check;
     check.http = Some(parameters.uri.unwrap_or_else(|| typed("/".to_owned(), directive.span())));
-    match parameters.matches {
-        None => check.status.push(typed("200-399".to_owned(), directive.span())),
-        Some(name) => {
-            for line in matching(&name, blocks, report)?.children() {
-                http_line(line, &mut check, report);
-            }
+    if let Some(name) = parameters.matches {
+        for line in matching(&name, blocks, report)?.children() {
+            http_line(line, &mut check, report);
         }
     }
     Some(typed(check, directive.span()))
@@ -271,7 +268,7 @@ mod tests {
         assert_eq!(check.http.unwrap().value, "/");
         assert_eq!(check.every.unwrap().value, INTERVAL);
         assert_eq!((check.rise.unwrap().value, check.fall.unwrap().value), (1, 1));
-        assert_eq!(check.status[0].value, "200-399");
+        assert!(check.status.is_empty());
         assert_eq!(check.port, None);
     }
 

@@ -16,6 +16,7 @@ mod build;
 mod checks;
 mod directives;
 mod headers;
+pub mod import;
 mod include;
 mod lex;
 mod listen;
