@@ -9,7 +9,7 @@ use clap::{Args, Parser};
 use crate::admin::Place;
 use crate::admin::client::{Answer, ClientError, ask};
 use crate::admin::document::{Said, Status};
-use crate::config::nginx;
+use crate::config::import;
 use crate::{demo, status};
 
 /// Keeps permissioned-ledger nodes available.
@@ -71,7 +71,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Cli::Drain(node) => tell(&node.there, &format!("/drain?node={}", encode(&node.node))),
         Cli::Admit(node) => tell(&node.there, &format!("/admit?node={}", encode(&node.node))),
         Cli::Reload(there) => tell(&there, "/reload"),
-        Cli::Import(import) => nginx::import::command(&import.file),
+        Cli::Import(import) => import::command(&import.file),
         Cli::Demo(args) => demo::run(args),
         Cli::ModelNode(args) => demo::model_node(&args),
         Cli::Leash(args) => demo::leash(&args),

@@ -6,6 +6,7 @@
 mod defaults;
 mod defs;
 pub mod fault;
+pub mod import;
 pub mod nginx;
 pub mod print;
 pub mod read;

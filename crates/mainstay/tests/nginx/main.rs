@@ -4,3 +4,4 @@ use mainstay::config;
 
 mod check;
 mod corpus;
+mod golden;

@@ -16,7 +16,6 @@ mod build;
 mod checks;
 mod directives;
 mod headers;
-pub mod import;
 mod include;
 mod lex;
 mod listen;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{looks_like_nginx, read};
+use super::nginx::{looks_like_nginx, read};
 use crate::config::fault::{Fault, Faults, Report};
 use crate::config::print::print;
 use crate::config::source::Sources;
