@@ -131,6 +131,8 @@ impl Site {
     }
 
     fn find(&self, path: &[u8]) -> Option<&Rc<Route>> {
+        // `OPTIONS *` asks about the server as a whole, for which the root stands.
+        let path = if path == b"*" { b"/" } else { path };
         let exact = self.exact.iter().find(|(exact, _)| exact == path);
         exact.or_else(|| self.prefixes.iter().find(|(prefix, _)| path.starts_with(prefix))).map(|(_, route)| route)
     }
@@ -235,6 +237,7 @@ mod tests {
         check(&table, "any", "/push/", None);
         check(&table, "any", "/%70ush", None);
         check(&table, "any", "//partyinfo", None);
+        check(&table, "any", "*", None);
     }
 
     #[test]
@@ -248,6 +251,7 @@ mod tests {
             (&[HostName::Suffix(Arc::from(".b.example")), name("[::1]")], all),
         ]);
         check(&table, "first.example", "/", Some(201));
+        check(&table, "first.example", "*", Some(201));
         check(&table, "FIRST.example:8080", "/", Some(201));
         check(&table, "a.example", "/", Some(202));
         check(&table, "www.example", "/", Some(202));
