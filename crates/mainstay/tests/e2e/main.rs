@@ -4,6 +4,7 @@
 
 mod accounts;
 mod demo;
+mod edges;
 mod faults;
 mod hostile;
 mod kit;

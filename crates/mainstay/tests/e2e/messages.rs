@@ -6,20 +6,20 @@ use crate::kit;
 use crate::raw::{Backend, Raw, fields, first_line};
 
 /// A front that changes nothing it need not, before one node.
-struct Pass {
-    backend: Backend,
+pub(crate) struct Pass {
+    pub(crate) backend: Backend,
     front: Front,
     _dir: Dir,
 }
 
 impl Pass {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (dir, backend) = (kit::dir(), Backend::tcp().await);
         let front = kit::front(&dir, &[backend.at()], "", TRANSPARENT, "").await;
         Self { backend, front, _dir: dir }
     }
 
-    async fn client(&self) -> Raw {
+    pub(crate) async fn client(&self) -> Raw {
         Raw::connect(self.front.at()).await
     }
 }
