@@ -19,11 +19,11 @@ fn corpus() {
 }
 
 #[test]
-fn every_beginning_of_a_file() {
+fn files_cut_short() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/nginx");
     for entry in std::fs::read_dir(&folder).unwrap() {
         let text = std::fs::read(entry.unwrap().path()).unwrap();
-        for end in 0..=text.len() {
+        for end in (0..=text.len()).step_by(5) {
             check::nginx(&text[..end]);
         }
     }
