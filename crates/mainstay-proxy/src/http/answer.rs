@@ -6,14 +6,13 @@ use mainstay_core::retry::{self, Decision};
 use mainstay_wire::h1::{self, Connection as Saying, HeadLimits, Parsed, ResponseEdit, Version};
 
 use super::Conn;
-use super::attempt::Failed;
+use super::attempt::{Aim, Failed};
 use super::body::Body;
 use super::job::Job;
 use super::log::Outcome;
 use super::spares::Buffers;
 use super::write::write_with_head;
-use crate::params::Forward;
-use crate::pool::{Connection, Pool};
+use crate::pool::Connection;
 
 /// An answer whose head is on its way to the client.
 pub(super) struct Answer {
@@ -37,6 +36,8 @@ pub(super) enum Taken {
     Interim,
     /// No answer that may be used.
     Failed(Failed),
+    /// An answer in whose place the client gets the page for this status.
+    Page(u16),
     /// The answer. Its head, and what came of its body, are written or in the buffers' `spill`.
     Final(Answer),
 }
@@ -47,20 +48,19 @@ impl Conn {
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        forward: &Forward,
+        aim: Aim<'_>,
         up: &Connection,
-        pool: &Rc<Pool>,
         count: usize,
     ) -> Taken {
         let worker = Rc::clone(&self.worker);
         let lent = worker.lent.borrow();
         let bytes = lent.get(..count).unwrap_or_default();
         if buffers.partial.is_empty() {
-            return self.take_bytes(job, buffers, forward, up, pool, bytes);
+            return self.take_bytes(job, buffers, aim, up, bytes);
         }
         let mut partial = std::mem::take(&mut buffers.partial);
         partial.extend_from_slice(bytes);
-        let taken = self.take_bytes(job, buffers, forward, up, pool, &partial);
+        let taken = self.take_bytes(job, buffers, aim, up, &partial);
         if buffers.partial.is_empty() {
             partial.clear();
             buffers.partial = partial;
@@ -72,9 +72,8 @@ impl Conn {
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        forward: &Forward,
+        aim: Aim<'_>,
         up: &Connection,
-        pool: &Rc<Pool>,
         bytes: &[u8],
     ) -> Taken {
         let invalid = || Taken::Failed(Failed::after(up, retry::Failure::Invalid, Outcome::Invalid));
@@ -100,14 +99,18 @@ impl Conn {
             }
             _ => {}
         }
-        if forward.retry.statuses.contains(&response.status) {
+        if aim.forward.retry.statuses.contains(&response.status) {
             let failure = retry::Failure::Status(response.status);
             let mut failed = Failed::after(up, failure, Outcome::Answered(response.status));
-            let decision = self.again(job, buffers, &forward.retry, pool, &failed);
+            let decision = self.again(job, buffers, aim, &failed);
             if !matches!(decision, Decision::Stop(_)) {
                 failed.decided = Some(decision);
                 return Taken::Failed(failed);
             }
+        }
+        let params = &job.route.params;
+        if params.intercept && params.error_pages.iter().any(|page| page.statuses.contains(&response.status)) {
+            return Taken::Page(response.status);
         }
         self.take_final(job, buffers, &response, behind).map_or_else(|_| invalid(), Taken::Final)
     }

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use mainstay_core::retry::{self, Decision, Sent};
 use mainstay_io::clock;
@@ -14,10 +16,10 @@ use super::job::Job;
 use super::log::{Outcome, Tried};
 use super::spares::Buffers;
 use super::up::Upload;
-use super::write::{WriteEnd, write_rest, write_with_head};
+use super::write::write_with_head;
 use super::{Conn, Flow};
 use crate::params::Forward;
-use crate::pool::{Connection, Node, Pool};
+use crate::pool::{Connection, Node, Pool, connect};
 use crate::view::Event;
 use crate::worker::{KILL, NODE_OUT};
 
@@ -55,199 +57,210 @@ impl Failed {
     }
 }
 
+/// Where a try goes.
+#[derive(Clone, Copy)]
+pub(super) struct Aim<'a> {
+    pub(super) forward: &'a Forward,
+    pub(super) pool: &'a Rc<Pool>,
+    pub(super) node: &'a Node,
+    /// The node's index in its pool.
+    pub(super) index: u32,
+}
+
 impl Conn {
     /// Sends the request to a node and brings the client its answer.
-    pub(super) async fn attempt(
-        &mut self,
-        job: &mut Job,
-        buffers: &mut Buffers,
-        forward: &Forward,
-        pool: &Rc<Pool>,
-        index: u32,
-    ) -> Attempt {
-        let Some(node) = pool.node(index) else { return Attempt::Ended(Flow::Abort) };
+    pub(super) async fn attempt(&mut self, job: &mut Job, buffers: &mut Buffers, aim: Aim<'_>) -> Attempt {
         self.slot.lower(NODE_OUT);
-        self.slot.tag(node.tag);
+        self.slot.tag(aim.node.tag);
         self.slot.hear(NODE_OUT | KILL);
-        let now = self.now;
         // What must not be done twice must not ride on a connection that is about to end.
         let certain = !job.method.is_idempotent();
-        let mut up = match pool.take_idle(index, now, certain) {
+        let mut up = match aim.pool.take_idle(aim.index, self.now, certain) {
             Some(up) => {
                 job.account.connect = None;
                 up
             }
-            None => match Box::pin(self.dial(job, pool, node, index)).await {
+            None => match Box::pin(self.dial(job, aim)).await {
                 Ok(up) => up,
                 Err(failed) => return Attempt::Failed(failed),
             },
         };
-        node.counters.requests.one();
-        if let Err(failed) = self.send(job, buffers, forward, &up).await {
-            return Attempt::Failed(failed);
-        }
-        let sent_at = self.now;
+        aim.node.counters.requests.one();
         buffers.partial.clear();
         buffers.unsent.clear();
+        if let Err(failed) = self.send(job, buffers, &up) {
+            return Attempt::Failed(failed);
+        }
+        match self.await_answer(job, buffers, aim, &mut up).await {
+            Ok(answer) => Attempt::Ended(self.finish(job, buffers, aim, up, answer).await),
+            Err(attempt) => attempt,
+        }
+    }
+
+    /// Sends the rest of the body and reads until the answer's head is there and passed on.
+    async fn await_answer(
+        &mut self,
+        job: &mut Job,
+        buffers: &mut Buffers,
+        aim: Aim<'_>,
+        up: &mut Connection,
+    ) -> Result<Answer, Attempt> {
+        let sent_at = self.now;
         // Whether what came behind an interim response is still to be looked at.
         let mut look_again = false;
         loop {
             if !job.body.is_done() || !buffers.unsent.is_empty() {
-                match Box::pin(self.upload(job, buffers, forward, &mut up)).await {
-                    Upload::Sent | Upload::NodeSpeaks => {}
-                    Upload::Failed(failed) => return Attempt::Failed(failed),
-                    Upload::Refused(status) => {
-                        return Attempt::Ended(Box::pin(self.refuse_body(job, buffers, status)).await);
-                    }
-                    Upload::ClientGone => return Attempt::Ended(Flow::Abort),
-                }
+                Box::pin(self.send_body(job, buffers, aim, up)).await?;
             }
-            let count = match look_again {
-                true => 0,
-                false => match self.read_node(&mut up, pool, forward, sent_at, index).await {
-                    Ok(count) => count,
-                    Err(failed) => return Attempt::Failed(failed),
-                },
-            };
+            let count = if look_again { 0 } else { self.read_node(aim, up).await.map_err(Attempt::Failed)? };
             if job.account.first_byte.is_none() {
-                node.counters.first_byte.record(self.now.since(sent_at));
+                aim.node.counters.first_byte.record(self.now.since(sent_at));
                 job.account.first_byte = Some(self.now.since(job.begun));
             }
-            let taken = match self.take_answer(job, buffers, forward, &up, pool, count) {
-                Taken::More => {
-                    look_again = false;
-                    continue;
+            look_again = match self.take_answer(job, buffers, aim, up, count) {
+                Taken::More => false,
+                Taken::Interim => {
+                    Box::pin(self.pass_interim(job, buffers)).await.map_err(Attempt::Ended)?;
+                    !buffers.partial.is_empty()
                 }
-                Taken::Interim => match Box::pin(self.pass_interim(job, buffers)).await {
-                    Ok(()) => {
-                        look_again = !buffers.partial.is_empty();
-                        continue;
-                    }
-                    Err(flow) => return Attempt::Ended(flow),
-                },
-                Taken::Failed(failed) => return Attempt::Failed(failed),
-                Taken::Final(answer) => answer,
+                Taken::Failed(failed) => return Err(Attempt::Failed(failed)),
+                Taken::Page(status) => {
+                    return Err(Attempt::Ended(Box::pin(self.answer_status(job, buffers, status)).await));
+                }
+                Taken::Final(answer) => return Ok(answer),
             };
-            return Attempt::Ended(self.finish(job, buffers, forward, up, pool, index, taken).await);
         }
     }
 
-    /// Opens a connection to the node.
-    async fn dial(&mut self, job: &mut Job, pool: &Rc<Pool>, node: &Node, index: u32) -> Result<Connection, Failed> {
-        let Some(guard) = pool.begin(index) else {
+    async fn send_body(
+        &mut self,
+        job: &mut Job,
+        buffers: &mut Buffers,
+        aim: Aim<'_>,
+        up: &mut Connection,
+    ) -> Result<(), Attempt> {
+        let uploaded = self.upload(job, buffers, aim, up).await;
+        self.now = clock::now();
+        match uploaded {
+            Upload::Sent | Upload::NodeSpeaks => Ok(()),
+            Upload::Failed(failed) => Err(Attempt::Failed(failed)),
+            Upload::Refused(status) => Err(Attempt::Ended(self.refuse_body(job, buffers, status).await)),
+            Upload::ClientGone => Err(Attempt::Ended(Flow::Abort)),
+        }
+    }
+
+    /// Opens a connection to the node, at the first of its addresses that takes one.
+    async fn dial(&mut self, job: &mut Job, aim: Aim<'_>) -> Result<Connection, Failed> {
+        let Some(guard) = aim.pool.begin(aim.index) else {
             return Err(Failed::before(retry::Failure::Connect, Outcome::Busy));
         };
         let begun = clock::now();
-        self.slot.set(begun + pool.params.connect_timeout);
-        let mut connecting = pin!(node.connect());
-        node.counters.connects.one();
-        let connected = self.slot.wait(|cx| connecting.as_mut().poll(cx)).await;
-        self.now = clock::now();
-        match connected {
-            Ok(Ok(stream)) => {
-                let took = self.now.since(begun);
-                node.counters.connect.record(took);
-                job.account.connect = Some(took);
-                Ok(guard.fresh(stream))
-            }
-            Ok(Err(error)) => Err(Failed::before(retry::Failure::Connect, Outcome::of_connect(&error))),
-            Err(Interrupt::Expired) => Err(Failed::before(retry::Failure::Connect, Outcome::ConnectTimeout)),
-            Err(Interrupt::Signal(_)) => Err(Failed::before(retry::Failure::NodeOut, Outcome::NodeOut)),
+        self.now = begun;
+        aim.node.counters.connects.one();
+        let endpoints = aim.node.endpoints();
+        // An address that does not answer must not use up the time of the next.
+        let share = aim.pool.params.connect_timeout / u32::try_from(endpoints.len()).unwrap_or(1).max(1);
+        let mut failed = Failed::before(retry::Failure::Connect, Outcome::Refused);
+        for endpoint in endpoints.iter() {
+            let mut connecting = pin!(connect(endpoint));
+            let connected = self.wait_for_node(aim, share, |cx| connecting.as_mut().poll(cx)).await;
+            self.now = clock::now();
+            failed = match connected {
+                Ok(Ok(stream)) => {
+                    let took = self.now.since(begun);
+                    aim.node.counters.connect.record(took);
+                    job.account.connect = Some(took);
+                    return Ok(guard.fresh(stream));
+                }
+                Ok(Err(error)) => Failed::before(retry::Failure::Connect, Outcome::of_connect(&error)),
+                Err(Interrupt::Expired) => Failed::before(retry::Failure::Connect, Outcome::ConnectTimeout),
+                Err(Interrupt::Signal(_)) => return Err(Failed::before(retry::Failure::NodeOut, Outcome::NodeOut)),
+            };
         }
+        Err(failed)
     }
 
-    /// Sends the head and what there is of the body.
-    async fn send(&self, job: &Job, buffers: &mut Buffers, forward: &Forward, up: &Connection) -> Result<(), Failed> {
+    /// Sends the head and what there is of the body; what the system does not take is left unsent.
+    fn send(&self, job: &Job, buffers: &mut Buffers, up: &Connection) -> Result<(), Failed> {
         let body = self.input.get(job.head_len..job.head_len + job.body_here).unwrap_or_default();
         let all = buffers.head.len() + body.len();
-        let written = match write_with_head(&up.stream, &mut buffers.head, body) {
-            Ok(written) if written == all => return Ok(()),
-            Ok(written) => written,
+        match write_with_head(&up.stream, &mut buffers.head, body) {
+            Ok(written) if written == all => Ok(()),
+            Ok(written) => {
+                let head_left = buffers.head.get(written..).unwrap_or_default();
+                let body_from = written.saturating_sub(buffers.head.len());
+                buffers.unsent.extend_from_slice(head_left);
+                buffers.unsent.extend_from_slice(body.get(body_from..).unwrap_or_default());
+                Ok(())
+            }
             // The system took nothing, so the node has seen nothing.
-            Err(_) => return Err(Failed { sent: Sent::Nothing, ..Failed::broken(up) }),
-        };
-        let patience = || clock::now() + forward.send_timeout;
-        let rest = write_rest(&up.stream, &self.slot, (&buffers.head, body), written, patience);
-        Box::pin(rest).await.map_err(|end| Failed::of_write(up, end))
+            Err(_) => Err(Failed { sent: Sent::Nothing, ..Failed::broken(up) }),
+        }
     }
 
-    /// Reads from the node into the lent buffer. A wait that gets long makes the node suspect.
-    async fn read_node(
-        &mut self,
-        up: &mut Connection,
-        pool: &Rc<Pool>,
-        forward: &Forward,
-        since: mainstay_core::Moment,
-        index: u32,
-    ) -> Result<usize, Failed> {
-        let last = since + forward.read_timeout;
-        let doubt = since + pool.params.doubt_after;
-        let mut doubted = doubt >= last;
-        self.slot.set(if doubted { last } else { doubt });
-        loop {
-            let (worker, stream) = (&self.worker, &mut up.stream);
-            match self.slot.wait(|cx| stream.poll_read(cx, &mut worker.lent.borrow_mut())).await {
-                Ok(Ok(count)) if count > 0 => {
-                    self.now = clock::now();
-                    return Ok(count);
-                }
-                Ok(_) => return Err(Failed::broken(up)),
-                Err(Interrupt::Expired) if !doubted => {
-                    doubted = true;
-                    self.worker.report(pool, index, Event::Slow);
-                    self.slot.set(last);
-                }
-                Err(interrupt) => return Err(Failed::of_interrupt(up, interrupt)),
+    /// Reads from the node into the lent buffer.
+    async fn read_node(&mut self, aim: Aim<'_>, up: &mut Connection) -> Result<usize, Failed> {
+        let (worker, stream) = (&self.worker, &mut up.stream);
+        let event = |cx: &mut Context<'_>| stream.poll_read(cx, &mut worker.lent.borrow_mut());
+        let read = self.wait_for_node(aim, aim.forward.read_timeout, event).await;
+        self.now = clock::now();
+        match read {
+            Ok(Ok(count)) if count > 0 => Ok(count),
+            Ok(_) => Err(Failed::broken(up)),
+            Err(interrupt) => Err(Failed::of_interrupt(up, interrupt)),
+        }
+    }
+
+    /// Waits for an event on a node's side, from [`Conn::now`] on. A wait that gets long makes the node suspect.
+    pub(super) async fn wait_for_node<T>(
+        &self,
+        aim: Aim<'_>,
+        longest: Duration,
+        mut event: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, Interrupt> {
+        let (doubt, last) = (self.now + aim.pool.params.doubt_after, self.now + longest);
+        if doubt < last {
+            self.slot.set(doubt);
+            match self.slot.wait(&mut event).await {
+                Err(Interrupt::Expired) => self.worker.report(aim.pool, aim.index, Event::Slow),
+                other => return other,
             }
         }
+        self.slot.set(last);
+        self.slot.wait(event).await
     }
 
     /// Brings the client what is left of the answer and lets go of the connection to the node.
-    #[expect(clippy::too_many_arguments, reason = "the end of a try needs all that a try had")]
     async fn finish(
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        forward: &Forward,
+        aim: Aim<'_>,
         mut up: Connection,
-        pool: &Rc<Pool>,
-        index: u32,
         mut answer: Answer,
     ) -> Flow {
+        let outcome = Outcome::Answered(job.account.status);
+        buffers.tries.push(Tried { pool: Rc::clone(aim.pool), node: aim.index, outcome });
+        if aim.node.answer_is_news() {
+            self.worker.report(aim.pool, aim.index, Event::Answered);
+        }
         if answer.tunnel {
             return Box::pin(self.tunnel(job, buffers, up)).await;
         }
         if !answer.body.is_done() || !buffers.spill.is_empty() {
-            match Box::pin(self.relay(job, buffers, forward, &mut up, &mut answer)).await {
+            match Box::pin(self.relay(job, buffers, aim.forward, &mut up, &mut answer)).await {
                 Flow::Again => {}
                 ended => return ended,
             }
         }
-        buffers.tries.push(Tried {
-            pool: Rc::clone(pool),
-            node: index,
-            outcome: Outcome::Answered(job.account.status),
-        });
-        if let Some(node) = pool.node(index) {
-            if node.answer_is_news() {
-                self.worker.report(pool, index, Event::Answered);
-            }
-            if answer.node_keeps {
-                node.keep(up, self.now);
-            }
+        if answer.node_keeps {
+            aim.node.keep(up, self.now);
         }
         if answer.client_keeps { Flow::Again } else { Flow::Close }
     }
 }
 
 impl Failed {
-    pub(super) fn of_write(up: &Connection, end: WriteEnd) -> Self {
-        match end {
-            WriteEnd::Broken => Self::broken(up),
-            WriteEnd::Interrupted(interrupt) => Self::of_interrupt(up, interrupt),
-        }
-    }
-
     pub(super) fn of_interrupt(up: &Connection, interrupt: Interrupt) -> Self {
         match interrupt {
             Interrupt::Expired => Self::after(up, retry::Failure::Timeout, Outcome::Timeout),
@@ -259,16 +272,6 @@ impl Failed {
 impl Outcome {
     /// What a refused connection is called.
     pub(super) fn of_connect(error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            // Out of descriptors, ports or memory: nothing is known of the node.
-            Some(EMFILE | ENFILE | EADDRNOTAVAIL | ENOBUFS | ENOMEM) => Self::NoResources,
-            _ => Self::Refused,
-        }
+        if mainstay_io::is_exhaustion(error) { Self::NoResources } else { Self::Refused }
     }
 }
-
-const ENFILE: i32 = 23;
-const EMFILE: i32 = 24;
-const ENOMEM: i32 = 12;
-const EADDRNOTAVAIL: i32 = 99;
-const ENOBUFS: i32 = 105;

@@ -6,15 +6,16 @@ use mainstay_core::retry::{self, Decision, RetryRule, Stop};
 use mainstay_io::clock;
 use mainstay_wire::h1::{self, Parsed};
 
-use super::attempt::{Attempt, Failed};
+use super::attempt::{Aim, Attempt, Failed};
 use super::job::Job;
 use super::log::{Outcome, Tried};
 use super::spares::Buffers;
 use super::{Conn, Flow};
 use crate::counters;
 use crate::params::{Forward, HostRule, Retry};
-use crate::pool::{Key, Pool};
+use crate::pool::Key;
 use crate::view::Event;
+use crate::worker::KILL;
 
 impl Conn {
     /// Tries nodes until one has answered, or no further try is allowed.
@@ -30,17 +31,22 @@ impl Conn {
                     Err(flow) => break flow,
                 }
             };
+            let Some(node) = pool.node(index) else { break Flow::Abort };
+            let aim = Aim { forward, pool: &pool, node, index };
             buffers.tried.push(index);
             if forward.host == HostRule::Node {
-                self.rewrite_head(job, buffers, forward, &pool, index);
+                self.rewrite_head(job, buffers, aim);
             }
-            let failed = match self.attempt(job, buffers, forward, &pool, index).await {
+            let failed = match self.attempt(job, buffers, aim).await {
                 Attempt::Ended(flow) => break flow,
                 Attempt::Failed(failed) => failed,
             };
             self.now = clock::now();
-            self.note_failure(&pool, index, &failed, buffers);
-            let decision = failed.decided.unwrap_or_else(|| self.again(job, buffers, &forward.retry, &pool, &failed));
+            self.note_failure(aim, &failed, buffers);
+            if self.slot.raised() & KILL != 0 {
+                break Flow::Abort;
+            }
+            let decision = failed.decided.unwrap_or_else(|| self.again(job, buffers, aim, &failed));
             match decision {
                 Decision::Another => {}
                 Decision::Same => {
@@ -49,9 +55,7 @@ impl Conn {
                 }
                 Decision::Stop(_) => break Box::pin(self.answer_failure(job, buffers, &failed)).await,
             }
-            if let Some(node) = pool.node(index) {
-                node.counters.retries_away.one();
-            }
+            node.counters.retries_away.one();
         };
         if !job.route.mirrors.is_empty() {
             self.mirror(job, buffers, forward);
@@ -60,27 +64,19 @@ impl Conn {
     }
 
     /// Writes the head anew for a node that is to see its own name as Host.
-    fn rewrite_head(&self, job: &Job, buffers: &mut Buffers, forward: &Forward, pool: &Pool, index: u32) {
-        let Some(node) = pool.node(index) else { return };
+    fn rewrite_head(&self, job: &Job, buffers: &mut Buffers, aim: Aim<'_>) {
         let head = self.input.get(..job.head_len).unwrap_or_default();
         if let Ok(Parsed::Done(request)) = h1::request(head, &job.table.head_limits()) {
             let context = self.context(&request, &job.route);
-            job.route.node_head(forward, Some(&node.name), job.upgrade).write(&context, buffers);
+            job.route.node_head(aim.forward, Some(&aim.node.name), job.upgrade).write(&context, buffers);
         }
     }
 
     /// Whether the request is tried again.
-    pub(super) fn again(
-        &self,
-        job: &Job,
-        buffers: &Buffers,
-        rule: &Retry,
-        pool: &Rc<Pool>,
-        failed: &Failed,
-    ) -> Decision {
+    pub(super) fn again(&self, job: &Job, buffers: &Buffers, aim: Aim<'_>, failed: &Failed) -> Decision {
         let now = self.now;
         let decision = retry::decide(
-            &core_rule(rule),
+            &core_rule(&aim.forward.retry),
             &retry::Attempt {
                 failure: failed.failure,
                 sent: failed.sent,
@@ -89,20 +85,20 @@ impl Conn {
                 body: job.kept,
                 connection: failed.connection,
                 tries: u32::try_from(buffers.tries.len()).unwrap_or(u32::MAX),
-                nodes_left: pool.left(&buffers.tried),
+                nodes_left: aim.pool.left(&buffers.tried),
                 elapsed: now.since(job.begun),
             },
         );
         if matches!(decision, Decision::Stop(_)) {
             return decision;
         }
-        if pool.take_retry(now) { decision } else { Decision::Stop(Stop::Rule) }
+        if aim.pool.take_retry(now) { decision } else { Decision::Stop(Stop::Rule) }
     }
 
     /// Tells whom it concerns that a node has failed, and notes it for the log.
-    fn note_failure(&self, pool: &Rc<Pool>, index: u32, failed: &Failed, buffers: &mut Buffers) {
+    fn note_failure(&self, aim: Aim<'_>, failed: &Failed, buffers: &mut Buffers) {
+        let Aim { pool, index, node, .. } = aim;
         buffers.tries.push(Tried { pool: Rc::clone(pool), node: index, outcome: failed.outcome });
-        let Some(node) = pool.node(index) else { return };
         match failed.outcome {
             Outcome::Answered(_) => node.counters.failures.one(counters::Failure::Status),
             outcome => outcome.failure().into_iter().for_each(|failure| node.counters.failures.one(failure)),

@@ -18,7 +18,7 @@ use super::node_head::NodeHead;
 use super::spares::Buffers;
 use super::write::write_rest;
 use crate::params::{Forward, Mirror};
-use crate::pool::{Connection, Key, Pool};
+use crate::pool::{Connection, Key, Pool, connect};
 use crate::worker::{KILL, NODE_OUT, Worker};
 
 /// A copy, ready to be sent.
@@ -118,7 +118,8 @@ async fn deliver(worker: &Worker, slot: &Slot, pool: &Rc<Pool>, index: u32, copy
         Some(up) => up,
         None => {
             let guard = pool.begin(index)?;
-            let mut connecting = pin!(node.connect());
+            let endpoints = node.endpoints();
+            let mut connecting = pin!(connect(endpoints.first()?));
             guard.fresh(slot.wait(|cx| connecting.as_mut().poll(cx)).await.ok()?.ok()?)
         }
     };

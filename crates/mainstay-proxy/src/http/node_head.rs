@@ -37,7 +37,9 @@ impl NodeHead<'_> {
             HostRule::Keep | HostRule::Node => 0..0,
         };
         let client_from = values.len();
-        template::write_address(context.peer, values);
+        if self.forwarded != Forwarded::Pass {
+            template::write_address(context.peer, values);
+        }
         let value = |range: std::ops::Range<usize>| values.get(range).unwrap_or_default();
         let set: Vec<_> = set.into_iter().map(|(name, range)| (name, value(range))).collect();
         let host = match (self.host, self.node) {

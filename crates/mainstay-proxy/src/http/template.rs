@@ -1,6 +1,7 @@
 //! Texts with values filled in per request.
 
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
 
 use mainstay_wire::h1;
 
@@ -66,12 +67,47 @@ impl Context<'_> {
 /// The client's address as it goes into fields; `unix:` where it has none.
 pub(crate) fn write_address(peer: Peer, out: &mut Vec<u8>) {
     match peer {
-        Peer::Tcp(address) => write(out, format_args!("{}", address.ip().to_canonical())),
+        Peer::Tcp(address) => match address.ip().to_canonical() {
+            IpAddr::V4(address) => write_v4(address, out),
+            IpAddr::V6(address) => write(out, format_args!("{address}")),
+        },
         Peer::Unix => out.extend_from_slice(b"unix:"),
+    }
+}
+
+/// By hand, because it is written for every request and formatting costs a tenth of one.
+fn write_v4(address: Ipv4Addr, out: &mut Vec<u8>) {
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            out.push(b'.');
+        }
+        if octet >= 100 {
+            out.push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            out.push(b'0' + octet / 10 % 10);
+        }
+        out.push(b'0' + octet % 10);
     }
 }
 
 fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     // Writing to a vector cannot fail.
     let _ = out.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_everywhere() {
+        for text in ["0.0.0.0", "127.0.0.1", "9.10.99.100", "255.249.200.199", "::1", "2001:db8::1", "::ffff:10.0.0.1"]
+        {
+            let address: IpAddr = text.parse().unwrap();
+            let mut out = Vec::new();
+            write_address(Peer::Tcp((address, 1).into()), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), address.to_canonical().to_string());
+        }
+    }
 }

@@ -7,7 +7,7 @@ use mainstay_io::clock;
 use mainstay_io::timer::Interrupt;
 
 use super::Conn;
-use super::attempt::Failed;
+use super::attempt::{Aim, Failed};
 use super::job::Job;
 use super::spares::Buffers;
 use super::write::write_now;
@@ -41,12 +41,12 @@ impl Conn {
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        forward: &Forward,
+        aim: Aim<'_>,
         up: &mut Connection,
     ) -> Upload {
         loop {
             if !buffers.unsent.is_empty() {
-                match self.push_up(buffers, forward, up).await {
+                match self.push_up(buffers, aim, up).await {
                     Ok(true) => {}
                     Ok(false) => return Upload::NodeSpeaks,
                     Err(failed) => return Upload::Failed(failed),
@@ -71,7 +71,7 @@ impl Conn {
                 Err(Interrupt::Signal(signals)) if signals & KILL != 0 => return Upload::ClientGone,
                 Err(interrupt) => return Upload::Failed(Failed::of_interrupt(up, interrupt)),
             };
-            if let Err(refused) = self.pass_up(job, buffers, forward, up, count) {
+            if let Err(refused) = self.pass_up(job, buffers, aim.forward, up, count) {
                 return refused;
             }
         }
@@ -116,11 +116,11 @@ impl Conn {
     }
 
     /// Writes what is unsent to the node. False when the node speaks before it has taken all of it.
-    async fn push_up(&mut self, buffers: &mut Buffers, forward: &Forward, up: &Connection) -> Result<bool, Failed> {
+    async fn push_up(&mut self, buffers: &mut Buffers, aim: Aim<'_>, up: &Connection) -> Result<bool, Failed> {
         let mut written = 0;
         while written < buffers.unsent.len() {
-            self.slot.set(clock::now() + forward.send_timeout);
-            let ready = self.slot.wait(|cx| {
+            self.now = clock::now();
+            let ready = self.wait_for_node(aim, aim.forward.send_timeout, |cx| {
                 if up.stream.poll_readable(cx).is_ready() {
                     return Poll::Ready(None);
                 }

@@ -126,23 +126,34 @@ impl Node {
         self.idle.borrow_mut().retain(|kept| now.since(kept.since) < longest && kept.stream.is_quiet());
     }
 
+    /// Where to connect, best first; nowhere while its name was never resolved.
+    pub(crate) fn endpoints(&self) -> Arc<[Endpoint]> {
+        Arc::clone(&self.view.borrow().endpoints)
+    }
+
     /// Opens a connection to the first of its endpoints that takes one.
     ///
     /// # Errors
     /// The last endpoint's refusal; "not found" when no endpoint is known.
     pub(crate) async fn connect(&self) -> io::Result<Stream> {
-        let endpoints = Arc::clone(&self.view.borrow().endpoints);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "its name was never resolved");
-        for endpoint in endpoints.iter() {
-            let connected = match endpoint {
-                Endpoint::Tcp(address) => Stream::connect_tcp(*address).await,
-                Endpoint::Unix(path) => Stream::connect_unix(path).await,
-            };
-            match connected {
+        for endpoint in self.endpoints().iter() {
+            match connect(endpoint).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,
             }
         }
         Err(last)
+    }
+}
+
+/// Connects to an address of a node.
+///
+/// # Errors
+/// The operating system's.
+pub(crate) async fn connect(endpoint: &Endpoint) -> io::Result<Stream> {
+    match endpoint {
+        Endpoint::Tcp(address) => Stream::connect_tcp(*address).await,
+        Endpoint::Unix(path) => Stream::connect_unix(path).await,
     }
 }
