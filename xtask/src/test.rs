@@ -39,7 +39,7 @@ impl Test {
                 "documentation",
                 cargo()
                     .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
-                    .env("RUSTDOCFLAGS", "-D warnings"),
+                    .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links"),
                 minutes(8),
             ),
             step::run("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]), minutes(30)),
