@@ -210,8 +210,8 @@ const TAIL: &str = "
 - keep-alive to clients and to the backend (up to 128 idle connections), no limit on requests over one connection
 - no access log, no compression, no TLS, no fields added to requests
 - answers of any size pass through memory: nginx buffers 256 KiB of an answer and writes no temporary files
-- HAProxy has `http-reuse always` and `splice-response`, nginx a buffer of 256 KiB in the bulk row: for each, the best of
-  several settings that were tried
+- HAProxy has `http-reuse always`, and `splice-response` for HTTP and bulk; nginx has a buffer of 256 KiB in the bulk row:
+  for each, the best of several settings that were tried
 - round robin over two nodes
 - active health checks every second on Mainstay and HAProxy; the free nginx has none, and does without
 - 64 connections (8 for 1 MiB and bulk); a keep-alive connection sends its next request when it has its answer

@@ -274,13 +274,14 @@ defaults
   timeout http-keep-alive 600s
   option http-keep-alive
   http-reuse always
-  option splice-response
   backlog 4096
 frontend web
   bind {http}
   bind unix@{unix}
   default_backend web
+  option splice-response
 backend web
+  option splice-response
   balance roundrobin
   option httpchk GET /health
   server a {a} check inter 1s pool-max-conn 128
@@ -294,10 +295,12 @@ backend echo
   server a {echo_node} check inter 1s
 frontend bulk
   mode tcp
+  option splice-response
   bind {bulk}
   default_backend bulk
 backend bulk
   mode tcp
+  option splice-response
   server a {bulk_node} check inter 1s
 "
     )
