@@ -8,6 +8,7 @@ mod scene;
 mod script;
 pub mod stage;
 mod verdict;
+mod watch;
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -22,6 +23,7 @@ use script::Cast;
 use stage::Mishap;
 use tokio::signal::unix::{SignalKind, signal};
 use verdict::Verdict;
+use watch::watch;
 
 /// Options of `mainstay demo`.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -71,9 +73,11 @@ async fn perform(args: Args, exe: &Path) -> Result<(bool, Cast), Mishap> {
     let mut picture = Picture::new();
     let load = cast.load()?;
     let scene = RefCell::new(cast.scene(load.book(), !picture.paints()));
+    let admin = cast.admin();
     tokio::select! {
         played = cast.play(&scene) => played?,
         () = repaint(&mut picture, &scene) => {}
+        () = watch(&admin, &scene) => {}
     }
     load.finish();
     cast.settle(&scene)?;

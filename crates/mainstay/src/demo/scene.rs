@@ -22,7 +22,11 @@ pub(super) struct Scene {
 /// A node as the picture shows it.
 pub(super) struct Player {
     pub(super) name: &'static str,
+    /// What the front calls it: its address.
+    pub(super) at: String,
     pub(super) state: State,
+    /// Why the front gives it nothing, in the front's words; `None` while it does.
+    pub(super) out: Option<String>,
 }
 
 /// What has been done to a node last.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,15 +38,21 @@ impl Cast {
 
     /// How it looks before the first act.
     pub(super) fn scene(&self, book: &Arc<Book>, plain: bool) -> Scene {
-        let player = |name| Player { name, state: State::Serving };
+        let [a, b] = &self.nodes;
+        let player = |name, node: &Node| Player { name, at: node.at().to_string(), state: State::Serving, out: None };
         Scene {
             begun: Instant::now(),
             book: Arc::clone(book),
             front: self.front.at().to_string(),
-            nodes: [player("a"), player("b")],
+            nodes: [player("a", a), player("b", b)],
             acts: Kind::ALL.map(|kind| Act { kind, progress: Progress::Ahead }).into(),
             plain,
         }
+    }
+
+    /// Where the front is asked what it thinks.
+    pub(super) fn admin(&self) -> PathBuf {
+        self.front.admin().to_owned()
     }
 
     /// All acts, one after the other.
@@ -161,6 +167,14 @@ impl Scene {
             let text = format!("node {}: {}", player.name, state.word());
             self.say(&text);
         }
+    }
+
+    /// Notes what the front thinks of the node at `at`.
+    pub(super) fn seen(&mut self, at: &str, out: Option<String>) {
+        let Some(player) = self.nodes.iter_mut().find(|player| player.at == at && player.out != out) else { return };
+        let text = format!("front: node {} is {}", player.name, out.as_deref().unwrap_or("in"));
+        player.out = out;
+        self.say(&text);
     }
 
     fn begin(&mut self, number: usize, from: Instant) {

@@ -133,9 +133,15 @@ fn nodes(scene: &Scene, history: &[Slot], width: usize) -> Vec<Line> {
     };
     vec![
         node(0, Line::new().put(Style::Plain, &blank), " ┌─▶ "),
-        Line::new().put(Style::Plain, clients).put(Style::Dim, " ┤"),
+        Line::new().put(Style::Plain, clients).put(Style::Dim, " ┤  ").put(Style::Warn, word_of_the_front(scene)),
         node(1, Line::new().put(Style::Plain, &blank), " └─▶ "),
     ]
+}
+
+fn word_of_the_front(scene: &Scene) -> String {
+    let out = scene.nodes.iter().filter_map(|player| Some((player.name, player.out.as_ref()?)));
+    let texts: Vec<String> = out.map(|(name, out)| format!("node {name} is {out}")).collect();
+    texts.join(", ")
 }
 
 fn state(state: State) -> (Style, &'static str) {
