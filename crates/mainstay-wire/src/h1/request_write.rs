@@ -156,11 +156,11 @@ impl Request<'_> {
             ForwardedEdit::Append { client, proto } => (client, proto, true),
             ForwardedEdit::Replace { client, proto } => (client, proto, false),
         };
-        let has = |kind| appends && self.fields.lines(self.head).any(|line| line.kind == kind);
+        let has = |kind| appends && self.fields.special_lines(self.head).any(|line| line.kind == kind);
         let is_free = |name: &[u8]| !is_set(edit, |set| set.eq_ignore_ascii_case(name));
         if is_free(b"X-Forwarded-For") {
             out.extend_from_slice(b"X-Forwarded-For: ");
-            let came = self.fields.lines(self.head).filter(|line| appends && line.kind == Kind::ForwardedFor);
+            let came = self.fields.special_lines(self.head).filter(|line| appends && line.kind == Kind::ForwardedFor);
             for value in came.map(|line| line.value()).filter(|value| !value.is_empty()) {
                 out.extend_from_slice(value);
                 out.extend_from_slice(b", ");
