@@ -23,6 +23,9 @@ pub(super) fn pool(directive: &Directive, kind: Kind, report: &mut Report) -> Po
         report.fault(backup.span, "a pool that picks by a key has no backups, in nginx neither");
     }
     let mut pool = Pool { policy, slow_start: slow_start(&servers, report), ..Pool::default() };
+    if kind == Kind::Http {
+        pool.retry_ratio = every_retry(servers.len(), directive);
+    }
     eject(&mut pool, servers);
     connections(&mut pool, block, report);
     pool
@@ -98,6 +101,12 @@ pub(super) fn parameter<T>(word: &Word, value: Option<T>, report: &mut Report) -
         report.fault(word.span, format!("`{}` has no good value", word.text));
     }
     Some(typed(value?, word.span))
+}
+
+/// nginx bounds the tries of one request, not those of all: a budget that each request's tries fit into.
+fn every_retry(servers: usize, directive: &Directive) -> Maybe<f64> {
+    let others = u32::try_from(servers.saturating_sub(1)).unwrap_or(u32::MAX);
+    (others > 0).then(|| typed(f64::from(others), directive.span()))
 }
 
 fn slow_start(servers: &[Server], report: &mut Report) -> Maybe<Duration> {
