@@ -3,7 +3,7 @@
 //! *Does*: command line, configuration (TOML and nginx.conf), wiring, admin listener, demo. *Never* carries a client's
 //! bytes (that is `mainstay-proxy`) or decides over time by itself (that is `mainstay-core`).
 //!
-//! Read first: [`config::typed::Config`], [`config::typed::Pool`].
+//! Read first: [`config::typed::Config`], [`config::load`].
 
 pub mod admin;
 pub mod cli;

@@ -3,95 +3,92 @@
 use std::time::Duration;
 
 /// [`super::typed::Run::drain`]: longer than the slowest call of a ledger node, shorter than systemd's patience (90 s).
-pub const DRAIN: Duration = Duration::from_secs(30);
+pub(super) const DRAIN: Duration = Duration::from_secs(30);
 
 /// [`super::typed::Pool::connect`]: a node that does not take a connection in this time will not in ten, and Tessera's
 /// peers give a call up after 3.75 s, in which a second node must have had its turn.
-pub const CONNECT: Duration = Duration::from_secs(1);
+pub(super) const CONNECT: Duration = Duration::from_secs(1);
 /// [`super::typed::Pool::keep_idle`]
-pub const KEEP_IDLE: u32 = 16;
+pub(super) const KEEP_IDLE: u32 = 16;
 /// [`super::typed::Pool::idle`]: below the 30 s after which Tessera closes idle connections.
-pub const NODE_IDLE: Duration = Duration::from_secs(20);
+pub(super) const NODE_IDLE: Duration = Duration::from_secs(20);
 /// [`super::typed::Pool::requests_per_connection`]
-pub const NODE_REQUESTS: u64 = 10_000;
+pub(super) const NODE_REQUESTS: u64 = 10_000;
 /// [`super::typed::Pool::queue`]
-pub const QUEUE: u32 = 1_000;
+pub(super) const QUEUE: u32 = 1_000;
 /// [`super::typed::Pool::queue_wait`]
-pub const QUEUE_WAIT: Duration = Duration::from_secs(2);
+pub(super) const QUEUE_WAIT: Duration = Duration::from_secs(2);
 /// [`super::typed::Pool::slow_start`]
-pub const SLOW_START: Duration = Duration::ZERO;
+pub(super) const SLOW_START: Duration = Duration::ZERO;
 /// [`super::typed::Pool::resolve`]
-pub const RESOLVE: Duration = Duration::from_secs(10);
+pub(super) const RESOLVE: Duration = Duration::from_secs(10);
 /// [`super::typed::Pool::doubt_after`]; half the shortest read timeout of the pool where that is less.
-pub const DOUBT_AFTER: Duration = Duration::from_secs(1);
+pub(super) const DOUBT_AFTER: Duration = Duration::from_secs(1);
 /// [`super::typed::Pool::retry_ratio`]
-pub const RETRY_RATIO: f64 = 0.2;
+pub(super) const RETRY_RATIO: f64 = 0.2;
 /// [`super::typed::Pool::retry_per_second`]
-pub const RETRY_PER_SECOND: u32 = 10;
+pub(super) const RETRY_PER_SECOND: u32 = 10;
 /// [`super::typed::Eject::After`]: the values of Tessera's own documentation.
-pub const EJECT_FAILURES: u32 = 3;
+pub(super) const EJECT_FAILURES: u32 = 3;
 /// [`super::typed::Eject::After`]
-pub const EJECT_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const EJECT_WITHIN: Duration = Duration::from_secs(5);
 /// [`super::typed::Eject::After`]
-pub const EJECT_OUT_FOR: Duration = Duration::from_secs(5);
+pub(super) const EJECT_OUT_FOR: Duration = Duration::from_secs(5);
 
 /// [`super::typed::Check::every`]
-pub const CHECK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// [`super::typed::Check::every_in_doubt`]; `every` where that is less.
-pub const CHECK_EVERY_IN_DOUBT: Duration = Duration::from_millis(100);
+pub(super) const CHECK_EVERY_IN_DOUBT: Duration = Duration::from_millis(100);
 /// [`super::typed::Check::timeout`]; `every` where that is less.
-pub const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// [`super::typed::Check::rise`]
-pub const CHECK_RISE: u32 = 2;
+pub(super) const CHECK_RISE: u32 = 2;
 /// [`super::typed::Check::fall`]
-pub const CHECK_FALL: u32 = 3;
+pub(super) const CHECK_FALL: u32 = 3;
 /// [`super::typed::Check::status`]
-pub const CHECK_STATUS: (u16, u16) = (200, 399);
+pub(super) const CHECK_STATUS: (u16, u16) = (200, 399);
 
 /// [`super::typed::Listen::backlog`]
-pub const BACKLOG: u32 = 1_024;
+pub(super) const BACKLOG: u32 = 1_024;
 /// [`super::typed::Listen::idle`]: sessions of ledger nodes are long and quiet.
-pub const SESSION_IDLE: Duration = Duration::from_secs(3_600);
+pub(super) const SESSION_IDLE: Duration = Duration::from_secs(3_600);
 
 /// [`super::typed::Act::read_timeout`]
-pub const READ_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// [`super::typed::Act::send_timeout`]
-pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// [`super::typed::Act::body_max`]
-pub const BODY_MAX: u64 = 64 << 20;
+pub(super) const BODY_MAX: u64 = 64 << 20;
 /// [`super::typed::Act::content_type`]
-pub const CONTENT_TYPE: &str = "text/plain";
+pub(super) const CONTENT_TYPE: &str = "text/plain";
 /// [`super::typed::Mirror::body_max`]
-pub const MIRROR_BODY_MAX: u64 = 1 << 20;
+pub(super) const MIRROR_BODY_MAX: u64 = 1 << 20;
 /// [`super::typed::Mirror::at_once`]
-pub const MIRROR_AT_ONCE: u32 = 16;
+pub(super) const MIRROR_AT_ONCE: u32 = 16;
 /// [`super::typed::Mirror::timeout`]
-pub const MIRROR_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const MIRROR_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// [`super::typed::Retry::tries`]: as many as the pool has nodes.
-pub const RETRY_TRIES: u32 = 0;
+pub(super) const RETRY_TRIES: u32 = 0;
 /// [`super::typed::Retry::within`]
-pub const RETRY_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const RETRY_WITHIN: Duration = Duration::from_secs(10);
 /// [`super::typed::Retry::buffer`]
-pub const RETRY_BUFFER: u64 = 64 << 10;
-/// [`super::typed::Retry::on`]
-pub const RETRY_ON: [&str; 3] = ["error", "timeout", "invalid"];
-
+pub(super) const RETRY_BUFFER: u64 = 64 << 10;
 /// [`super::typed::Limit::request_line`]
-pub const REQUEST_LINE: u64 = 16 << 10;
+pub(super) const REQUEST_LINE: u64 = 16 << 10;
 /// [`super::typed::Limit::head`]
-pub const HEAD: u64 = 32 << 10;
+pub(super) const HEAD: u64 = 32 << 10;
 /// [`super::typed::Limit::fields`]
-pub const FIELDS: u32 = 100;
+pub(super) const FIELDS: u32 = 100;
 /// [`super::typed::Limit::head_timeout`]
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// [`super::typed::Limit::body_timeout`]
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// [`super::typed::Limit::send_timeout`]
-pub const CLIENT_SEND_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const CLIENT_SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// [`super::typed::Limit::idle`]
-pub const CLIENT_IDLE: Duration = Duration::from_secs(75);
+pub(super) const CLIENT_IDLE: Duration = Duration::from_secs(75);
 /// [`super::typed::Limit::requests`]
-pub const CLIENT_REQUESTS: u64 = 100_000;
+pub(super) const CLIENT_REQUESTS: u64 = 100_000;
 /// [`super::typed::Limit::connections`]
-pub const CONNECTIONS: u32 = 10_000;
+pub(super) const CONNECTIONS: u32 = 10_000;

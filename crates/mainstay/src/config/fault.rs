@@ -142,9 +142,18 @@ pub struct Faults {
     pub sources: Sources,
 }
 
+impl Faults {
+    /// The notes beside the faults as text; empty when there are none.
+    pub fn shown_notes(&self) -> String {
+        let notes = self.found.iter().filter(|fault| fault.severity == Severity::Note);
+        notes.map(|note| note.render(&self.sources) + "\n").collect()
+    }
+}
+
+/// The faults without the notes.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for fault in &self.found {
+        for fault in self.found.iter().filter(|fault| fault.severity == Severity::Fault) {
             writeln!(f, "{}", fault.render(&self.sources))?;
         }
         let count = self.found.iter().filter(|fault| fault.severity == Severity::Fault).count();

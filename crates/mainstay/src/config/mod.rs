@@ -3,13 +3,22 @@
 //! A file is TOML or an nginx.conf. Its reader turns it into [`typed::Config`] and puts every fault it finds into a
 //! [`fault::Report`], going on wherever it can, so that an operator sees all of them at once.
 
+pub mod check;
+mod convert;
 mod defaults;
 mod defs;
+pub mod docs;
 pub mod fault;
 pub mod import;
+mod load;
+pub mod map;
 pub mod nginx;
 pub mod print;
+pub mod process;
 pub mod read;
 pub mod source;
 pub mod typed;
 pub mod units;
+
+pub use self::convert::admin_address;
+pub use self::load::{Loaded, load, load_text, read_file, read_text};

@@ -33,7 +33,7 @@ pub(in crate::config) static CHECK: &[Setting<Check>] = &[
         field: &Of(|check: &mut Check| &mut check.method, Text("a method")),
         default: Standard::Words("`\"GET\"`"),
         example: r#""HEAD""#,
-        doc: "HTTP method.",
+        doc: "The method it asks with, in capitals.",
     },
     Setting {
         key: "host",

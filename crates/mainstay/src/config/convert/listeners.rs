@@ -1,0 +1,230 @@
+//! `[listen.NAME]`: one listener of the plan for each address.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use mainstay_proxy::params::{At, Http, Listener, Service, Site, Tcp};
+
+use super::target::{self, Scheme};
+use super::{Cx, Rules, act, address, agree, http, or, owner};
+use crate::config::defaults;
+use crate::config::typed::{Listen, Span, Spanned};
+
+/// The listeners of a plan, and where each was typed.
+pub(super) struct Built {
+    pub(super) listeners: Vec<Listener>,
+    pub(super) places: Vec<Span>,
+}
+
+/// A listener at one of its addresses.
+pub(super) struct Member<'c> {
+    pub(super) name: &'c Spanned<String>,
+    pub(super) listen: &'c Listen,
+    /// Where the address was typed.
+    pub(super) span: Span,
+    index: usize,
+}
+
+struct Group<'c> {
+    place: Result<SocketAddr, PathBuf>,
+    members: Vec<Member<'c>>,
+}
+
+/// What a typed listener does.
+enum Does {
+    Http(Site),
+    Tcp(Tcp),
+}
+
+pub(super) fn convert(cx: &mut Cx<'_>, rules: &mut Rules) -> Built {
+    let config = cx.config;
+    let groups = groups(cx);
+    let does: Vec<Option<Does>> = config.listens.iter().map(|(name, listen)| does(cx, rules, name, listen)).collect();
+    if config.listens.is_empty() && !cx.broken.any() {
+        cx.report
+            .fault_anywhere("nothing listens")
+            .help("add [listen.NAME] with `at = \":PORT\"` and `to = \"http://POOL\"`");
+    }
+    let mut built = Built { listeners: Vec::new(), places: Vec::new() };
+    for group in groups {
+        let Some(first) = group.members.first() else { continue };
+        built.places.push(first.span);
+        let limit = agree::first_of(cx, &group.members, "limit", |listen| &listen.limit);
+        let (limits, max_connections) = rules.limit(cx, &limit);
+        // The limits of the others are named too, so they are used, and a wrong name is told.
+        for other in group.members.iter().filter_map(|member| member.listen.limit.clone()) {
+            let _ = rules.limit(cx, &Some(other));
+        }
+        let access_log = or(agree::first_of(cx, &group.members, "access_log", |listen| &listen.access_log), true);
+        let backlog = agree::agreed(cx, &group.members, "backlog", |listen| &listen.backlog);
+        let backlog = cx.positive(backlog, "a backlog", "1", defaults::BACKLOG);
+        let name = listener_name(first, &group.place);
+        let at = at(cx, &group);
+        let Some(service) = service(cx, &group, &does) else { continue };
+        let service = match service {
+            Ok(sites) => Service::Http(Box::new(Http { sites, limits, access_log })),
+            Err(tcp) => Service::Tcp(Tcp { access_log, ..tcp }),
+        };
+        built.listeners.push(Listener { name: name.into(), at, backlog, max_connections, service });
+    }
+    built
+}
+
+fn groups<'c>(cx: &mut Cx<'c>) -> Vec<Group<'c>> {
+    let config = cx.config;
+    let mut groups: Vec<Group<'c>> = Vec::new();
+    for (index, (name, listen)) in config.listens.iter().enumerate() {
+        if listen.at.is_empty() && !cx.broken.table(name.span) {
+            cx.fault(name.span, format!("[listen.{}] has no address", name.value)).help("add `at = \":PORT\"`");
+        }
+        for typed in &listen.at {
+            let Some(place) = place(cx, typed) else { continue };
+            let member = Member { name, listen, span: typed.span, index };
+            let shared = !matches!(&place, Ok(address) if address.port() == 0);
+            match groups.iter_mut().find(|group| shared && group.place == place) {
+                Some(group) => group.members.push(member),
+                None => groups.push(Group { place, members: vec![member] }),
+            }
+        }
+    }
+    groups
+}
+
+/// The address, or what the command line maps it to. It is known there as it is written in the file too.
+fn place(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<Result<SocketAddr, PathBuf>> {
+    let text = cx.sources.text(typed.span.file).unwrap_or_default();
+    let written = text.get(typed.span.start as usize..typed.span.end as usize).unwrap_or_default();
+    let written = written.trim_matches(['"', '\'']);
+    let own = address::listen(&typed.value);
+    let whole = own.as_ref().ok().and_then(|place| place.as_ref().ok()).map(ToString::to_string);
+    let mut known = vec![if written.is_empty() { typed.value.as_str() } else { written }, typed.value.as_str()];
+    known.extend(whole.as_deref());
+    if let Some(to) = cx.maps.listen(&known) {
+        return match address::listen(&to) {
+            Ok(place) => Some(place),
+            Err(wrong) => {
+                cx.report.fault_anywhere(format!("--map listen:...={to}: {}", wrong.message)).help(wrong.help);
+                None
+            }
+        };
+    }
+    match own {
+        Ok(place) => Some(place),
+        Err(wrong) => {
+            cx.fault(typed.span, wrong.message).help(wrong.help);
+            None
+        }
+    }
+}
+
+fn does(cx: &mut Cx<'_>, rules: &mut Rules, name: &Spanned<String>, listen: &Listen) -> Option<Does> {
+    let is_tcp = listen.action.to.as_ref().is_some_and(|to| to.value.starts_with("tcp://"));
+    if is_tcp { tcp(cx, rules, listen).map(Does::Tcp) } else { Some(Does::Http(http::site(cx, rules, name, listen))) }
+}
+
+fn tcp(cx: &mut Cx<'_>, rules: &mut Rules, listen: &Listen) -> Option<Tcp> {
+    let act = &listen.action;
+    let mut unfit: Vec<(&str, Span)> = act::typed_keys(act)
+        .into_iter()
+        .filter(|(key, _, _)| *key != "retry")
+        .map(|(key, span, _)| (key, span))
+        .collect();
+    unfit.extend(act.reply.map(|reply| ("reply", reply.span)));
+    unfit.extend(listen.names.first().map(|name| ("names", name.span)));
+    unfit.extend(listen.default.map(|flag| ("default", flag.span)));
+    unfit.extend(listen.routes.first().map(|route| ("routes", route.span)));
+    for (key, span) in unfit {
+        cx.fault(span, format!("`{key}` is of HTTP listeners, and this one passes bytes on"))
+            .help("leave it out, or write \"http://\" in `to`");
+    }
+    let typed = act.to.as_ref()?;
+    let retry = rules.retry(cx, &act.retry);
+    let idle_timeout = cx.positive(listen.idle, "a time", "\"1m\"", defaults::SESSION_IDLE);
+    let to = target::parse(cx, typed).filter(|to| to.scheme == Scheme::Tcp)?;
+    let index = target::pool(cx, &to, typed.span)?;
+    let pool = cx.uses.add(index, to.port, typed.span);
+    Some(Tcp { pool, idle_timeout, tries: retry.tries, tries_within: retry.within, access_log: true })
+}
+
+/// The sites of an address (`Ok`), or its TCP service (`Err`).
+fn service(cx: &mut Cx<'_>, group: &Group<'_>, does: &[Option<Does>]) -> Option<Result<Vec<Site>, Tcp>> {
+    let own: Vec<&Does> = group.members.iter().filter_map(|member| does.get(member.index)?.as_ref()).collect();
+    if own.len() < group.members.len() {
+        return None;
+    }
+    if let ([Does::Tcp(tcp)], [_]) = (own.as_slice(), group.members.as_slice()) {
+        return Some(Err(tcp.clone()));
+    }
+    if let Some(at) = own.iter().position(|does| matches!(does, Does::Tcp(_)))
+        && let (Some(tcp), Some(other)) = (group.members.get(at), group.members.get(usize::from(at == 0)))
+    {
+        cx.fault(
+            tcp.span,
+            format!(
+                "[listen.{}] collides with [listen.{}]: bytes without names cannot share an address",
+                tcp.name.value, other.name.value
+            ),
+        )
+        .help("choose another address for one of the two")
+        .see(other.span, "the other one");
+        return None;
+    }
+    let sites = own.into_iter().filter_map(|does| match does {
+        Does::Http(site) => Some(site.clone()),
+        Does::Tcp(_) => None,
+    });
+    let sites = sites.collect();
+    Some(Ok(agree::sites(cx, &group.members, sites)))
+}
+
+fn listener_name(first: &Member<'_>, place: &Result<SocketAddr, PathBuf>) -> String {
+    if first.listen.at.len() < 2 {
+        return first.name.value.clone();
+    }
+    match place {
+        Ok(address) => format!("{}@{address}", first.name.value),
+        Err(path) => format!("{}@unix:{}", first.name.value, path.display()),
+    }
+}
+
+fn at(cx: &mut Cx<'_>, group: &Group<'_>) -> At {
+    let mode = agree::agreed(cx, &group.members, "mode", |listen| &listen.mode);
+    let owner = agree::agreed(cx, &group.members, "owner", |listen| &listen.owner);
+    let path = match &group.place {
+        Ok(address) => {
+            // A list of addresses may hold both kinds; the keys are for the unix ones among them.
+            let any_unix =
+                group.members.iter().any(|member| member.listen.at.iter().any(|at| at.value.starts_with("unix:")));
+            for (key, typed) in [("mode", &mode), ("owner", &owner)] {
+                if let Some(typed) = typed.as_ref().filter(|_| !any_unix) {
+                    cx.fault(typed.span, format!("`{key}` is for unix sockets")).help("leave it out");
+                }
+            }
+            return At::Tcp(*address);
+        }
+        Err(path) => path.clone(),
+    };
+    let mode = mode.and_then(|typed| self::mode(cx, &typed));
+    let owner = owner.and_then(|typed| {
+        let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        match owner::owner(&typed.value, &file("/etc/passwd"), &file("/etc/group")) {
+            Ok(owner) => Some(owner),
+            Err((message, help)) => {
+                cx.fault(typed.span, message).help(help);
+                None
+            }
+        }
+    });
+    At::Unix { path, mode, owner }
+}
+
+fn mode(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<u32> {
+    let text = &typed.value;
+    let octal = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let bits = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten().filter(|bits| *bits <= 0o777);
+    if bits.is_none() {
+        cx.fault(typed.span, format!("\"{text}\" is no set of permission bits"))
+            .help("write three octal digits, e.g. \"0660\"");
+    }
+    bits
+}
