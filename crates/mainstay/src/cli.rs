@@ -9,13 +9,17 @@ use clap::{Args, Parser};
 use crate::admin::Place;
 use crate::admin::client::{Answer, ClientError, ask};
 use crate::admin::document::{Said, Status};
-use crate::config::import;
-use crate::{demo, status};
+use crate::config::{check, import};
+use crate::{demo, run, status};
 
 /// Keeps permissioned-ledger nodes available.
 #[derive(Debug, Parser)]
 #[command(name = "mainstay", version, about, arg_required_else_help = true)]
 pub enum Cli {
+    /// Runs everything in a configuration until SIGTERM (drains) or SIGINT.
+    Run(run::Args),
+    /// Reports every fault of a configuration, with its place and what to write instead.
+    Check(Check),
     /// Shows a running Mainstay: listeners, pools, nodes, and why one is out.
     Status(There),
     /// Gives a node no new work; what is under way on it may finish.
@@ -56,6 +60,16 @@ pub struct Node {
     there: There,
 }
 
+/// What is checked.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The configuration: TOML or an nginx.conf, told apart by content.
+    file: PathBuf,
+    /// Replaces an address of the file, as for `run`. Repeatable.
+    #[arg(long = "map", value_name = "FROM=TO")]
+    maps: Vec<String>,
+}
+
 /// What is imported.
 #[derive(Debug, Args)]
 pub struct Import {
@@ -65,8 +79,10 @@ pub struct Import {
 
 /// Does what the command line says.
 #[must_use]
-pub fn run(cli: Cli) -> ExitCode {
+pub fn dispatch(cli: Cli) -> ExitCode {
     match cli {
+        Cli::Run(args) => run::run(&args),
+        Cli::Check(args) => check::command(&args.file, &args.maps),
         Cli::Status(there) => show_status(&there),
         Cli::Drain(node) => tell(&node.there, &format!("/drain?node={}", encode(&node.node))),
         Cli::Admit(node) => tell(&node.there, &format!("/admit?node={}", encode(&node.node))),
@@ -126,6 +142,7 @@ fn could_not_ask(error: &ClientError) -> ExitCode {
     match error {
         ClientError::NothingRuns(_) => ExitCode::from(NOTHING_RUNS),
         ClientError::Failed(..) => ExitCode::FAILURE,
+        ClientError::NoPlace(_) => ExitCode::from(USAGE),
     }
 }
 
@@ -143,6 +160,9 @@ fn encode(text: &str) -> String {
     };
     text.bytes().map(encode).collect()
 }
+
+/// Exit code for what makes no sense.
+const USAGE: u8 = 2;
 
 /// Exit code when nothing runs where a running Mainstay is looked for.
 const NOTHING_RUNS: u8 = 3;

@@ -9,4 +9,5 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod run;
 pub mod status;

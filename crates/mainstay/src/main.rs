@@ -6,5 +6,5 @@ use clap::Parser as _;
 use mainstay::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    cli::run(Cli::parse())
+    cli::dispatch(Cli::parse())
 }

@@ -3,6 +3,7 @@
 mod error;
 mod unix;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
@@ -43,6 +44,15 @@ pub enum Local {
     Tcp(SocketAddr),
     /// A stream socket in the file system.
     Unix(PathBuf),
+}
+
+impl fmt::Display for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Sockets that listen, one for each worker. They take connections from now on, which wait in the backlog until a

@@ -24,19 +24,29 @@ pub enum ClientError {
     NothingRuns(Vec<Place>),
     /// Something does, but could not be asked.
     Failed(Place, io::Error),
+    /// The environment gives a place that is none.
+    NoPlace(String),
 }
 
-/// Asks the Mainstay at `place`, or at the first of the usual places where one runs.
+/// Asks the Mainstay at `place`, or where `MAINSTAY_ADMIN` says, or at the first of the usual places where one runs.
 ///
 /// # Errors
 /// Nothing runs there, or it does not answer.
 pub fn ask(place: Option<&Place>, method: &str, target: &str) -> Result<Answer, ClientError> {
-    let places = place.map_or_else(Place::usual, |place| vec![place.clone()]);
+    let given = place.cloned().map_or_else(Place::from_environment, |place| Ok(Some(place)));
+    let given = given.map_err(ClientError::NoPlace)?;
+    let is_given = given.is_some();
+    let places = given.map_or_else(Place::usual, |place| vec![place]);
     for one in &places {
-        match connect(one) {
+        let connected = if is_given || !one.exists() || one.is_trusted() {
+            connect(one)
+        } else {
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, "its directory belongs to somebody else"))
+        };
+        match connected {
             Ok(mut stream) => {
-                return exchange(stream.as_mut(), method, target)
-                    .map_err(|error| ClientError::Failed(one.clone(), error));
+                let answer = exchange(stream.as_mut(), method, target);
+                return answer.map_err(|error| ClientError::Failed(one.clone(), error));
             }
             Err(error) if is_absence(&error) => {}
             Err(error) => return Err(ClientError::Failed(one.clone(), error)),
@@ -51,9 +61,6 @@ impl<T: Read + Write> Duplex for T {}
 fn connect(place: &Place) -> io::Result<Box<dyn Duplex>> {
     match place {
         Place::Unix(path) => {
-            if path.exists() && !place.is_trusted() {
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "its directory belongs to somebody else"));
-            }
             let stream = UnixStream::connect(path)?;
             stream.set_read_timeout(Some(WITHIN))?;
             stream.set_write_timeout(Some(WITHIN))?;
@@ -90,6 +97,7 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(place, _) => write!(f, "could not ask the Mainstay at {place}"),
+            Self::NoPlace(fault) => f.write_str(fault),
             Self::NothingRuns(places) => {
                 f.write_str("no Mainstay runs at ")?;
                 for (index, place) in places.iter().enumerate() {
@@ -105,7 +113,7 @@ impl std::error::Error for ClientError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Failed(_, error) => Some(error),
-            Self::NothingRuns(_) => None,
+            Self::NothingRuns(_) | Self::NoPlace(_) => None,
         }
     }
 }

@@ -96,7 +96,6 @@ impl Face {
     pub fn set_reload(&self, plan: Option<Arc<Plan>>, message: &str) {
         let (now, ok) = (SystemTime::now(), plan.is_some());
         if let Some(plan) = plan {
-            self.parts.registry.prune(&plan);
             *lock(&self.plan) = plan;
         }
         let mut reloads = lock(&self.reloads);
@@ -153,18 +152,26 @@ impl Face {
     /// `/health`
     pub(super) fn health(&self) -> Said {
         let said = |ok, message: String| Said { ok, message };
-        if *lock(&self.phase) == Phase::Draining {
-            return said(false, "draining".to_owned());
+        match self.stuck() {
+            _ if *lock(&self.phase) == Phase::Draining => said(false, "draining".to_owned()),
+            Some(stuck) => said(false, stuck),
+            None => said(true, "serving".to_owned()),
         }
+    }
+
+    /// What does not go on as it should, if anything. Workers of a front that drains end one by one and are not looked
+    /// at.
+    #[must_use]
+    pub fn stuck(&self) -> Option<String> {
         let samples = lock(&self.samples);
-        let stuck = samples.stuck();
         if samples.last().is_some_and(|last| clock::now().since(last) > LATE) {
-            said(false, "the control side does not keep up".to_owned())
-        } else if let [worker, ..] = stuck.as_slice() {
-            said(false, format!("worker {worker} is stuck"))
-        } else {
-            said(true, "serving".to_owned())
+            return Some("the control side does not keep up".to_owned());
         }
+        if *lock(&self.phase) == Phase::Draining {
+            return None;
+        }
+        let stuck = samples.stuck();
+        stuck.first().map(|worker| format!("worker {worker} is stuck"))
     }
 
     /// `/drain` and `/admit`; `None`: there is no such node.

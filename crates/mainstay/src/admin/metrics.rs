@@ -83,7 +83,8 @@ fn process(text: &mut Text, it: &Process) {
     }
 }
 
-const PROCESS_LIMITS: [(&str, usize); 5] = [
+const PROCESS_LIMITS: [(&str, usize); 6] = [
+    ("log_lines_waiting", crate::run::LOG_WAITING),
     ("access_buffer_bytes", access::BUFFER),
     ("access_buffers_waiting", access::WAITING),
     ("reports_waiting", MAX_REPORTS),

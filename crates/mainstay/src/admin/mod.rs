@@ -11,7 +11,7 @@ mod process;
 mod samples;
 mod server;
 mod text;
-pub(crate) mod view;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -19,3 +19,4 @@ mod tests;
 pub use face::{Face, Parts, Phase, ReloadOrder};
 pub use place::Place;
 pub use server::{bind, serve};
+pub(crate) use view::place;

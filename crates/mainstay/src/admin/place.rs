@@ -35,14 +35,23 @@ impl Place {
         }
     }
 
-    /// The places to look at when none is given, the best first: what `MAINSTAY_ADMIN` says, or else the system's
-    /// directory, the user's runtime directory and the user's directory in /tmp.
+    /// What `MAINSTAY_ADMIN` says.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn from_environment() -> Result<Option<Self>, String> {
+        match std::env::var("MAINSTAY_ADMIN") {
+            Ok(text) if !text.is_empty() => {
+                Self::parse(&text).map(Some).map_err(|fault| format!("MAINSTAY_ADMIN: {fault}"))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The places to look at when none is given, the best first: the system's directory, the user's runtime directory
+    /// and the user's directory in /tmp.
     #[must_use]
     pub fn usual() -> Vec<Self> {
-        let given = std::env::var("MAINSTAY_ADMIN").ok().filter(|text| !text.is_empty());
-        if let Some(place) = given.and_then(|text| Self::parse(&text).ok()) {
-            return vec![place];
-        }
         let user = rustix::process::geteuid().as_raw();
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| Path::new(dir).is_absolute());
         let dirs = [
@@ -56,13 +65,13 @@ impl Place {
     /// The first of the usual places that this process may listen on, with its directory made.
     ///
     /// # Errors
-    /// None of them is possible; the last one's reason.
-    pub fn choose() -> io::Result<Self> {
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
+    /// None of them is possible; why the last one is not.
+    pub fn choose() -> Result<Self, String> {
+        let mut last = String::new();
         for place in Self::usual() {
             match place.prepare() {
                 Ok(()) => return Ok(place),
-                Err(error) => last = io::Error::new(error.kind(), format!("{place}: {error}")),
+                Err(error) => last = format!("{place}: {error}"),
             }
         }
         Err(last)
@@ -82,7 +91,16 @@ impl Place {
         rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).map_err(io::Error::from)
     }
 
-    /// Whether what listens there can be trusted to be this user's (or root's), and not a trap in a shared directory.
+    /// Whether there is a socket, as far as that can be seen without asking.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        match self {
+            Self::Unix(path) => path.exists(),
+            Self::Tcp(_) => true,
+        }
+    }
+
+    /// Whether what listens there was put there by whom the place is for, and is not a trap in a shared directory.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
         match self {
@@ -92,12 +110,14 @@ impl Place {
     }
 }
 
-/// Whether only its owner can put files into a directory, and that is this user or root.
+/// Whether nobody else can put files into a directory: only its owner may, who is this user, root, or whom the owner of
+/// the directory above has chosen.
 fn is_safe(dir: &Path) -> bool {
     let user = rustix::process::geteuid().as_raw();
-    fs::symlink_metadata(dir).is_ok_and(|found| {
-        found.is_dir() && (found.uid() == user || found.uid() == 0) && found.permissions().mode() & 0o002 == 0
-    })
+    let is_shared = |found: &fs::Metadata| found.permissions().mode() & 0o002 != 0;
+    let Ok(found) = fs::symlink_metadata(dir) else { return false };
+    let chosen = || dir.parent().and_then(|above| fs::metadata(above).ok()).is_some_and(|above| !is_shared(&above));
+    found.is_dir() && !is_shared(&found) && (found.uid() == user || found.uid() == 0 || chosen())
 }
 
 impl fmt::Display for Place {

@@ -94,10 +94,10 @@ fn metrics_are_those_of_the_manual() {
         let manual = std::fs::read_to_string(path).unwrap();
         let (before, rest) = manual.split_once(BEGIN).expect("a place for the table");
         let (found, after) = rest.split_once(END).expect("its end");
-        if std::env::var_os("MAINSTAY_WRITE_DOCS").is_some() {
+        if std::env::var_os("MAINSTAY_BLESS").is_some() {
             std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         } else {
-            assert!(found == table, "run the tests with MAINSTAY_WRITE_DOCS=1; the table should be\n{table}");
+            assert!(found == table, "run the tests with MAINSTAY_BLESS=1; the table should be\n{table}");
         }
     });
 }

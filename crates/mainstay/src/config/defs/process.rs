@@ -29,8 +29,8 @@ pub(in crate::config) static ADMIN: &[Setting<Admin>] = &[Setting {
     key: "at",
     field: &Of(|admin: &mut Admin| &mut admin.at, Text("`\"unix:/path\"`, `\"host:port\"` or `\"off\"`")),
     default: Standard::Words(
-        "`\"unix:/run/mainstay/admin.sock\"` for root, else `mainstay-admin.sock` in `$XDG_RUNTIME_DIR`, or in a \
-         directory of the user's own below `/tmp`",
+        "`MAINSTAY_ADMIN` of the environment, or the first of these that can be had: \
+         `\"unix:/run/mainstay/admin.sock\"`, `$XDG_RUNTIME_DIR/mainstay/admin.sock`, `/tmp/mainstay-UID/admin.sock`",
     ),
     example: r#""127.0.0.1:9901""#,
     doc: "Where `mainstay status`, `reload`, `drain` and `admit` reach this process, and where `/metrics` and `/status` \

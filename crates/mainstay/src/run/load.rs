@@ -1,0 +1,28 @@
+//! The configuration, read and checked.
+
+use mainstay_proxy::params::Plan;
+
+use super::Args;
+use super::settings::Settings;
+use crate::config;
+
+/// What is run.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) plan: Plan,
+    pub(super) settings: Settings,
+    /// Remarks on the file, as sentences with their places.
+    pub(super) notes: Vec<String>,
+}
+
+impl Args {
+    /// Reads the file with the maps of the command line.
+    ///
+    /// # Errors
+    /// All its faults, as text.
+    pub(super) fn load(&self) -> Result<Loaded, String> {
+        let loaded = config::load(&self.file, &self.maps).map_err(|faults| faults.to_string())?;
+        let notes = loaded.notes.iter().map(|note| note.render(&loaded.sources)).collect();
+        Ok(Loaded { plan: loaded.plan, settings: Settings::of(&loaded.process), notes })
+    }
+}

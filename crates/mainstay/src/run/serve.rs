@@ -1,0 +1,205 @@
+//! From the first listener to the last connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_io::listen::Bound;
+use mainstay_proxy::front::{Front, Options, Stopped};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use super::logs::Logs;
+use super::settings::{Admin, Settings};
+use super::signals::{Signals, Wish};
+use super::{Args, Loaded, chain, files, notify};
+use crate::admin::document::Said;
+use crate::admin::{self, Face, Parts, Phase, Place, ReloadOrder};
+
+/// Serves until it is told to end.
+///
+/// # Errors
+/// A sentence: what could not be had at the start.
+pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<(), String> {
+    let signals = Signals::take().map_err(|error| format!("take signals: {error}"))?;
+    let Loaded { plan, settings, notes } = loaded;
+    notes.iter().for_each(|note| info!("{note}"));
+    files::raise_limit(&plan);
+    let admin = bind_admin(args.admin.as_ref().unwrap_or(&settings.admin))?;
+    let options = Options { workers: settings.workers, drain: settings.drain, access: logs.access() };
+    let front = Front::start(plan, options).await.map_err(|error| chain(&error))?;
+    let (order, orders) = mpsc::channel(RELOADS_WAITING);
+    let parts = Parts {
+        control: front.control().clone(),
+        registry: front.counters().clone(),
+        file: args.file.display().to_string(),
+        workers: settings.workers,
+        log: logs.main_lines(),
+        access: logs.access_lines(),
+        reload: order.clone(),
+    };
+    let face = Arc::new(Face::new(parts, front.plan()));
+    if let Some(bound) = admin {
+        let face = face.clone();
+        tokio::spawn(async move {
+            if let Err(error) = admin::serve(bound, face).await {
+                error!(%error, "the admin listener has ended");
+            }
+        });
+    }
+    announce(&front);
+    Running { args, logs, front, face, settings }.live(signals, &order, orders).await;
+    Ok(())
+}
+
+fn bind_admin(admin: &Admin) -> Result<Option<Bound>, String> {
+    let place = match admin {
+        Admin::Off => return Ok(None),
+        Admin::At(place) => place.clone(),
+        Admin::Usual => match Place::from_environment()? {
+            Some(place) => place,
+            None => Place::choose().map_err(|error| {
+                format!("no place for the admin listener: {error}; give one as `at` in [admin], or \"off\"")
+            })?,
+        },
+    };
+    let bound = admin::bind(&place).map_err(|error| {
+        let error = chain(&error);
+        format!("the admin listener {error}; to run a second Mainstay, give it a place of its own as `at` in [admin] or with --admin")
+    })?;
+    if let Place::Tcp(address) = &place
+        && !address.ip().is_loopback()
+    {
+        warn!(%address, "whoever can reach the admin listener controls Mainstay, and it is not on the loopback address");
+    }
+    info!(at = %place, "admin listener");
+    Ok(Some(bound))
+}
+
+fn announce(front: &Front) {
+    let plan = front.plan();
+    for listener in &plan.listeners {
+        let at = front.local(&listener.at).map_or_else(|| admin::place(&listener.at), |local| local.to_string());
+        info!(name = %listener.name, %at, "listening");
+    }
+    let summary = summary(&plan);
+    info!(version = env!("CARGO_PKG_VERSION"), "ready: {summary}");
+    notify::ready(&format!("serving {summary}"));
+}
+
+fn summary(plan: &mainstay_proxy::params::Plan) -> String {
+    let count = |count: usize, what: &str| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") };
+    let (listeners, pools) = (count(plan.listeners.len(), "listener"), count(plan.pools.len(), "pool"));
+    format!("{listeners}, {pools}")
+}
+
+/// A Mainstay that serves.
+struct Running<'a> {
+    args: &'a Args,
+    logs: &'a Logs,
+    front: Front,
+    face: Arc<Face>,
+    settings: Settings,
+}
+
+impl Running<'_> {
+    /// Until somebody wants it to end, and then to the end.
+    async fn live(
+        mut self,
+        mut signals: Signals,
+        order: &mpsc::Sender<ReloadOrder>,
+        orders: mpsc::Receiver<ReloadOrder>,
+    ) {
+        let face = self.face.clone();
+        let upkeep = tokio::spawn(async move { tokio::join!(face.watch(), notify::watchdog(&face)) });
+        let logs = self.logs;
+        let wish = tokio::select! {
+            wish = wishes(&mut signals, logs, order) => wish,
+            () = self.reloads(orders) => Wish::End,
+            () = logs.watch() => Wish::End,
+        };
+        self.end(wish, &mut signals).await;
+        upkeep.abort();
+    }
+
+    /// Reads the configuration again whenever somebody asks for it, one after the other.
+    async fn reloads(&mut self, mut orders: mpsc::Receiver<ReloadOrder>) {
+        while let Some(order) = orders.recv().await {
+            let said = self.reload().await;
+            // Whoever asked may have left meanwhile.
+            let _told = order.send(said);
+        }
+    }
+
+    async fn reload(&mut self) -> Said {
+        notify::reloading();
+        let (ok, message) = match self.take_new().await {
+            Ok(message) => {
+                self.face.set_reload(Some(self.front.plan()), &message);
+                info!("{message}");
+                (true, message)
+            }
+            Err(faults) => {
+                let message = format!("the old configuration is kept, for the new one is not good:\n{faults}");
+                self.face.set_reload(None, &message);
+                error!("{message}");
+                (false, message)
+            }
+        };
+        notify::ready(if ok { "serving the new configuration" } else { "serving the old configuration" });
+        Said { ok, message }
+    }
+
+    /// Reads the file and goes over to what it says; or says why not, and nothing has changed.
+    async fn take_new(&mut self) -> Result<String, String> {
+        let args = self.args.clone();
+        let loaded = tokio::task::spawn_blocking(move || args.load()).await.map_err(|error| error.to_string())??;
+        self.front.replace(loaded.plan, loaded.settings.drain).await.map_err(|error| chain(&error))?;
+        let kept = self.settings.needs_restart(&loaded.settings);
+        self.settings.drain = loaded.settings.drain;
+        self.logs.apply(&loaded.settings);
+        let done = format!("new configuration: {}", summary(&self.front.plan()));
+        let lines: Vec<_> = std::iter::once(done).chain(kept).chain(loaded.notes).collect();
+        Ok(lines.join("\n"))
+    }
+
+    /// Ends: in good order, or at once.
+    async fn end(self, wish: Wish, signals: &mut Signals) {
+        let within = if wish == Wish::Drain { self.settings.drain } else { Duration::ZERO };
+        self.face.set_phase(Phase::Draining);
+        notify::stopping(within);
+        info!(within_s = within.as_secs_f64(), "stopping: what is under way is finished");
+        let deadline = async {
+            tokio::select! {
+                () = tokio::time::sleep(within) => {}
+                () = signals.impatience() => {}
+            }
+        };
+        let ended = tokio::time::timeout(within.saturating_add(UNWIND), self.front.stop(deadline)).await;
+        match ended {
+            Ok(Stopped::Drained) => info!("stopped; everything was finished"),
+            Ok(Stopped::Cut) => warn!("stopped; what was still under way was cut"),
+            Err(_) => error!("stopped; a worker did not end"),
+        }
+    }
+}
+
+/// Until somebody wants Mainstay to end.
+async fn wishes(signals: &mut Signals, logs: &Logs, order: &mpsc::Sender<ReloadOrder>) -> Wish {
+    loop {
+        match signals.next().await {
+            Wish::Reload => {
+                logs.reopen();
+                let (tell, _) = oneshot::channel();
+                // With this many waiting, one of them reads the file late enough.
+                let _ordered = order.try_send(tell);
+            }
+            wish => return wish,
+        }
+    }
+}
+
+/// Reloads that may wait.
+const RELOADS_WAITING: usize = 16;
+
+/// How long workers may take to end what is cut.
+const UNWIND: Duration = Duration::from_secs(5);
