@@ -39,6 +39,10 @@ impl Ruling {
         if account.missing > 0 {
             broken.push(format!("{} confirmed writes are missing", account.missing));
         }
+        if !broken.is_empty() && account.late > BUSY {
+            broken
+                .push(format!("this machine is busy: the load itself was up to {} ms late", account.late.as_millis()));
+        }
         let note = if broken.is_empty() { note(kind, &account.lost, fault) } else { String::new() };
         Self { broken, note }
     }
@@ -187,6 +191,8 @@ impl Act {
 /// Most requests that may be lost while a node is frozen: half the writes of 0.3 s at 400 requests a second, and as
 /// many again.
 const MAX_LOST_FROZEN: usize = 60;
+/// A load that starts its requests this late does not get the processor it needs; nor do the nodes.
+const BUSY: Duration = Duration::from_millis(60);
 /// Longest time a request may take, or all answers may stay away, because of a node that is dead or frozen.
 const HELD_UP: Duration = Duration::from_secs(1);
 /// Longest time until a frozen node gets no more requests.
@@ -204,7 +210,7 @@ mod tests {
     fn lost(write: bool, start_ms: u64, end_ms: u64, written_by: Option<&str>, beginning: Instant) -> Lost {
         let at = |ms| beginning + Duration::from_millis(ms);
         let end = Some((at(end_ms), Outcome::Failed(Failure::Status(502))));
-        let record = Record { write, start: at(start_ms), end, node: None };
+        let record = Record { write, start: at(start_ms), late: Duration::ZERO, end, node: None };
         Lost { record, written_by: written_by.map(str::to_owned) }
     }
 

@@ -19,7 +19,7 @@ struct Pair {
 
 #[test]
 fn a_killed_node_takes_along_its_own_writes_only() {
-    kit::run_alone(async {
+    judged(async || {
         let mut pair = Pair::start(PATIENT).await;
         let mut faults = Vec::new();
         for round in 0..6 {
@@ -32,11 +32,12 @@ fn a_killed_node_takes_along_its_own_writes_only() {
             faults.push((name, fault));
         }
         let account = pair.finish();
-        assert!(account.longest_gap < SMALL, "{account}");
-        for lost in &account.lost {
-            let guilty = faults.iter().any(|(name, fault)| owed_to(lost, name, *fault));
-            assert!(guilty, "no write under way on a node that was killed: {lost}\n{faults:?}");
-        }
+        let guilty = |lost: &Lost| faults.iter().any(|(name, fault)| owed_to(lost, name, *fault));
+        let verdict = match account.lost.iter().find(|lost| !guilty(lost)) {
+            Some(lost) => Some(format!("no write under way on a node that was killed: {lost}")),
+            None => held_up(account.longest_gap),
+        };
+        (account, verdict)
     });
 }
 
@@ -46,9 +47,13 @@ fn owed_to(lost: &Lost, name: &str, fault: Fault) -> bool {
     lost.record.write && lost.record.under_way(fault.from, fault.to) && own
 }
 
+fn held_up(time: Duration) -> Option<String> {
+    (time > SMALL).then(|| format!("held up for {time:?}"))
+}
+
 #[test]
 fn a_frozen_node_is_found_out() {
-    kit::run_alone(async {
+    judged(async || {
         let pair = Pair::start(STRICT).await;
         let mut faults = Vec::new();
         for (name, node) in [("a", &pair.a), ("b", &pair.b)] {
@@ -60,25 +65,30 @@ fn a_frozen_node_is_found_out() {
             faults.push(fault);
         }
         let account = pair.finish();
-        assert!(account.longest_gap < SMALL && account.slowest < SMALL, "held up by the frozen node: {account}");
-        for fault in &faults {
-            let near = |lost: &&Lost| lost.record.under_way(fault.from, fault.to + FOUND_OUT);
-            let lost = account.lost.iter().filter(near).count();
-            assert!(lost <= MAX_LOST_FROZEN, "{lost} lost: {account}");
-        }
-        for lost in &account.lost {
-            let in_time = |fault: &Fault| {
-                lost.record.start >= fault.from - FOUND_OUT && lost.record.start <= fault.to + FOUND_OUT
-            };
-            assert!(lost.record.write, "a read can be asked again: {lost}");
-            assert!(faults.iter().any(in_time), "not within {FOUND_OUT:?}: {lost}\n{faults:?}");
-        }
+        let verdict = found_out(&account.lost, &faults).or_else(|| held_up(account.longest_gap.max(account.slowest)));
+        (account, verdict)
     });
+}
+
+/// What is wrong if these were lost to freezes.
+fn found_out(lost: &[Lost], faults: &[Fault]) -> Option<String> {
+    let of = |lost: &Lost, fault: &Fault| {
+        // Those under way at its start count too.
+        lost.record.under_way(fault.from, fault.to + FOUND_OUT) && lost.record.start <= fault.to + FOUND_OUT
+    };
+    if let Some(late) = lost.iter().find(|lost| !faults.iter().any(|fault| of(lost, fault))) {
+        return Some(format!("not within {FOUND_OUT:?} of a freeze: {late}"));
+    }
+    if let Some(read) = lost.iter().find(|lost| !lost.record.write) {
+        return Some(format!("it could be asked again: {read}"));
+    }
+    let most = faults.iter().map(|fault| lost.iter().filter(|lost| of(lost, fault)).count()).max().unwrap_or(0);
+    (most > MAX_LOST_FROZEN).then(|| format!("{most} lost to one freeze"))
 }
 
 #[test]
 fn a_rolling_restart_loses_nothing() {
-    kit::run_alone(async {
+    judged(async || {
         let mut pair = Pair::start(PATIENT).await;
         for _ in 0..2 {
             for (name, node) in [("a", &mut pair.a), ("b", &mut pair.b)] {
@@ -88,13 +98,13 @@ fn a_rolling_restart_loses_nothing() {
                 back(pair.load.book(), name).await;
             }
         }
-        assert_eq!(pair.finish().lost.len(), 0);
+        nothing_lost(pair.finish())
     });
 }
 
 #[test]
 fn a_hundred_reloads_lose_nothing() {
-    kit::run_alone(async {
+    judged(async || {
         let pair = Pair::start(PATIENT).await;
         let nodes = [pair.a.at().to_string(), pair.b.at().to_string()];
         for change in 0..100 {
@@ -105,8 +115,13 @@ fn a_hundred_reloads_lose_nothing() {
             pair.front.reload(&text).await.expect("it reloads");
         }
         kit::done(pair.load.book(), 200).await;
-        assert_eq!(pair.finish().lost.len(), 0);
+        nothing_lost(pair.finish())
     });
+}
+
+fn nothing_lost(account: Account) -> (Account, Option<String>) {
+    let verdict = (!account.lost.is_empty()).then(|| "none may be lost".to_owned());
+    (account, verdict)
 }
 
 impl Pair {
@@ -132,10 +147,23 @@ impl Pair {
         let account = Account::of(&book, &kit::rows(&dir), start, Instant::now());
         let said = std::fs::read_to_string(front.log()).unwrap_or_default();
         println!("the front said:\n{said}");
-        println!("{account}");
         assert_eq!((account.missing, account.twice), (0, 0), "{account}");
         account
     }
+}
+
+/// Plays until it was on a machine that kept time: one that starves the load starves the nodes too, and finds a node
+/// dead that only waits for the processor. The verdict is what went too far, if anything did.
+fn judged(play: impl AsyncFn() -> (Account, Option<String>)) {
+    kit::run_alone(async {
+        for attempt in 1..=ATTEMPTS {
+            let (account, verdict) = play().await;
+            println!("{account}");
+            let Some(fault) = verdict else { return };
+            assert!(account.late > BUSY && attempt < ATTEMPTS, "{fault}\n{account}");
+            println!("void, for the load itself was {:?} late: {fault}", account.late);
+        }
+    });
 }
 
 /// Waits until a node gets requests again.
@@ -156,6 +184,9 @@ check = { http = "/health", every = "100ms", every_in_doubt = "20ms", timeout = 
 doubt_after = "30ms"
 all_out = "try"
 "#;
+/// Plays at most, and how late a load may start its requests on a machine that keeps time.
+const ATTEMPTS: u32 = 4;
+const BUSY: Duration = Duration::from_millis(60);
 const THINK: Duration = Duration::from_millis(10);
 const FROZEN: Duration = Duration::from_secs(4);
 const FOUND_OUT: Duration = Duration::from_millis(300);

@@ -111,4 +111,4 @@ pub(crate) fn resident_kib(id: u32) -> u64 {
 }
 
 /// Longest time for any test.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(240);

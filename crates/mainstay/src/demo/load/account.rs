@@ -20,6 +20,8 @@ pub struct Account {
     pub longest_gap: Duration,
     /// Longest time to a good answer.
     pub slowest: Duration,
+    /// The latest start: what is measured on a machine that is too busy to keep time says little.
+    pub late: Duration,
 }
 
 /// A request whose client saw no success.
@@ -34,9 +36,9 @@ pub struct Lost {
 /// Short enough to be read: the first few of what is lost, with the time since the very first of them.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, lost, missing, twice, longest_gap, slowest } = self;
+        let Self { requests, lost, missing, twice, longest_gap, slowest, late } = self;
         write!(f, "{requests} requests, {} lost, {missing} missing, {twice} twice, ", lost.len())?;
-        write!(f, "longest gap {longest_gap:?}, slowest {slowest:?}")?;
+        write!(f, "longest gap {longest_gap:?}, slowest {slowest:?}, late {late:?}")?;
         let Some(first) = lost.first().map(|lost| lost.record.start) else { return Ok(()) };
         lost.iter().take(SHOWN).try_for_each(|lost| write!(f, "\n  +{:?}: {lost}", lost.record.start - first))
     }
@@ -74,6 +76,7 @@ impl Account {
     fn add(&mut self, record: &Record, written: &[String]) {
         self.requests += 1;
         self.twice += usize::from(written.len() > 1);
+        self.late = self.late.max(record.late);
         if !record.is_done() {
             self.lost.push(Lost { record: record.clone(), written_by: written.first().cloned() });
             return;

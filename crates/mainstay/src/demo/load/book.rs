@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// All requests of a load, in the order of their starts.
 pub struct Book {
@@ -20,6 +20,8 @@ pub struct Record {
     pub write: bool,
     /// When it started.
     pub start: Instant,
+    /// How much later than the load meant it to: the fault of a busy machine.
+    pub late: Duration,
     /// How and when it ended; `None` while it is under way.
     pub end: Option<(Instant, Outcome)>,
     /// The node that answered, by its own word.
@@ -87,11 +89,13 @@ impl Book {
         Self { run: format!("{:08x}", fastrand::u32(..)), records: Mutex::default() }
     }
 
-    /// Notes that a request starts; `write` is told its number.
-    pub(super) fn open(&self, write: impl FnOnce(usize) -> bool) -> usize {
+    /// Notes that a request starts that was `due`; `write` is told its number.
+    pub(super) fn open(&self, due: Instant, write: impl FnOnce(usize) -> bool) -> usize {
         let mut records = self.lock();
         let number = records.len();
-        records.push(Record { write: write(number), start: Instant::now(), end: None, node: None });
+        let start = Instant::now();
+        let late = start.saturating_duration_since(due);
+        records.push(Record { write: write(number), start, late, end: None, node: None });
         number
     }
 

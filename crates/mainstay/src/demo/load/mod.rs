@@ -98,15 +98,15 @@ async fn steady(plan: Plan, book: Arc<Book>, stop: Arc<AtomicBool>) {
         }
         while requests.try_join_next().is_some() {}
         let fresh = plan.fresh_every != 0 && (number as usize).is_multiple_of(plan.fresh_every);
-        requests.spawn_local(one(Rc::clone(&client), Arc::clone(&book), Rc::clone(&written), fresh));
+        requests.spawn_local(one(Rc::clone(&client), Arc::clone(&book), Rc::clone(&written), (due, fresh)));
     }
     while requests.join_next().await.is_some() {}
 }
 
 /// One request from its start to its one end. Reads ask for what was written (and confirmed) last.
-async fn one(client: Rc<Client>, book: Arc<Book>, written: Rc<RefCell<Option<usize>>>, fresh: bool) {
+async fn one(client: Rc<Client>, book: Arc<Book>, written: Rc<RefCell<Option<usize>>>, (due, fresh): (Instant, bool)) {
     let read = *written.borrow();
-    let number = book.open(|number| number.is_multiple_of(2) || read.is_none());
+    let number = book.open(due, |number| number.is_multiple_of(2) || read.is_none());
     let exchange = match read.filter(|_| !number.is_multiple_of(2)) {
         Some(of) => Exchange { write: None, key: book.key(of), fresh },
         None => Exchange { write: Some(book.id(number)), key: book.key(number), fresh },

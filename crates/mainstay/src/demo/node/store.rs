@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
 /// A handle on two threads with a connection each, so that a read never waits behind a write that waits for the other
 /// node's lock.
 #[derive(Clone)]
 pub(super) struct Store {
-    writer: mpsc::Sender<Job>,
-    reader: mpsc::Sender<Job>,
+    writer: mpsc::Sender<Job<Write, ()>>,
+    reader: mpsc::Sender<Job<String, Option<Vec<u8>>>>,
 }
 
 /// A value as it was written.
@@ -30,49 +30,76 @@ pub(super) type Answer<T> = Result<T, String>;
 impl Store {
     /// Opens (and lays out, where it is new) the database at `path` in the name of `node`.
     pub(super) fn open(path: &Path, node: &str) -> rusqlite::Result<Self> {
-        Ok(Self { writer: spawn(connect(path)?, node), reader: spawn(connect(path)?, node) })
+        let (writing, reading, node) = (connect(path)?, connect(path)?, node.to_owned());
+        Ok(Self {
+            writer: spawn(move |writes| write_all(&writing, writes, &node)),
+            reader: spawn(move |reads| read_all(&reading, reads)),
+        })
     }
 
     /// Adds a row. A repeated write adds a second row on purpose, so that repeats can be counted.
     pub(super) async fn write(&self, write: Write) -> Answer<()> {
-        ask(&self.writer, |reply| Job::Write(write, reply)).await
+        ask(&self.writer, write).await
     }
 
     /// The value written last under `key`.
     pub(super) async fn read(&self, key: String) -> Answer<Option<Vec<u8>>> {
-        ask(&self.reader, |reply| Job::Read(key, reply)).await
+        ask(&self.reader, key).await
     }
 }
 
-enum Job {
-    Write(Write, oneshot::Sender<Answer<()>>),
-    Read(String, oneshot::Sender<Answer<Option<Vec<u8>>>>),
+/// What one of the threads is asked to do, and where the answer goes.
+struct Job<A, T> {
+    asked: A,
+    reply: oneshot::Sender<Answer<T>>,
 }
 
-async fn ask<T>(to: &mpsc::Sender<Job>, job: impl FnOnce(oneshot::Sender<Answer<T>>) -> Job) -> Answer<T> {
+async fn ask<A, T>(to: &mpsc::Sender<Job<A, T>>, asked: A) -> Answer<T> {
     let (reply, answer) = oneshot::channel();
-    to.send(job(reply)).await.map_err(|_| "the store has ended".to_owned())?;
+    to.send(Job { asked, reply }).await.map_err(|_| "the store has ended".to_owned())?;
     answer.await.map_err(|_| "the store has ended".to_owned())?
 }
 
-fn spawn(connection: Connection, node: &str) -> mpsc::Sender<Job> {
+/// Starts a thread that is handed everything that waits at a time.
+fn spawn<J: Send + 'static>(work: impl Fn(&mut Vec<J>) + Send + 'static) -> mpsc::Sender<J> {
     let (sender, mut jobs) = mpsc::channel(MAX_QUEUED);
-    let node = node.to_owned();
     std::thread::spawn(move || {
-        while let Some(job) = jobs.blocking_recv() {
-            // A client that went away no longer waits for the reply.
-            match job {
-                Job::Write(write, reply) => drop(reply.send(insert(&connection, &write, &node))),
-                Job::Read(key, reply) => drop(reply.send(latest(&connection, &key))),
-            }
+        let mut batch = Vec::new();
+        while jobs.blocking_recv_many(&mut batch, MAX_QUEUED) > 0 {
+            work(&mut batch);
         }
     });
     sender
 }
 
+/// One transaction for all that wait: when the other node holds the lock, the queue that forms costs it but once.
+fn write_all(connection: &Connection, jobs: &mut Vec<Job<Write, ()>>, node: &str) {
+    let insert = || {
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        for job in jobs.iter() {
+            let Write { key, id, value } = &job.asked;
+            transaction
+                .prepare_cached("INSERT INTO writes (key, id, node, value) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![key, id, node, value])?;
+        }
+        transaction.commit()
+    };
+    let done = insert().map_err(|error: rusqlite::Error| format!("could not write: {error}"));
+    for job in jobs.drain(..) {
+        // A client that went away no longer waits for the reply.
+        let _gone = job.reply.send(done.clone());
+    }
+}
+
+fn read_all(connection: &Connection, jobs: &mut Vec<Job<String, Option<Vec<u8>>>>) {
+    for job in jobs.drain(..) {
+        let _gone = job.reply.send(latest(connection, &job.asked));
+    }
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let mut connection = Connection::open(path)?;
+    connection.busy_handler(Some(wait_for_lock))?;
     // No fsync: the demo kills processes, never the machine, and what a process has written survives it.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
@@ -82,12 +109,11 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn insert(connection: &Connection, write: &Write, node: &str) -> Answer<()> {
-    connection
-        .prepare_cached("INSERT INTO writes (key, id, node, value) VALUES (?1, ?2, ?3, ?4)")
-        .and_then(|mut insert| insert.execute(params![write.key, write.id, node, write.value]))
-        .map(drop)
-        .map_err(|error| format!("could not write: {error}"))
+/// Called while the other node holds the lock, with how often that was so before. SQLite's own handler waits longer and
+/// longer, up to 100 ms, which makes a convoy of short writes.
+fn wait_for_lock(before: i32) -> bool {
+    std::thread::park_timeout(LOCK_GRAIN);
+    before < MAX_LOCK_WAITS
 }
 
 fn latest(connection: &Connection, key: &str) -> Answer<Option<Vec<u8>>> {
@@ -97,7 +123,8 @@ fn latest(connection: &Connection, key: &str) -> Answer<Option<Vec<u8>>> {
         .map_err(|error| format!("could not read: {error}"))
 }
 
-/// Longest wait for the other node's write lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the other node's lock is tried again, and how many times: 5 s.
+const LOCK_GRAIN: Duration = Duration::from_millis(1);
+const MAX_LOCK_WAITS: i32 = 5000;
 /// Jobs that may wait for one of the two threads; further requests wait to be read.
 const MAX_QUEUED: usize = 256;

@@ -91,6 +91,7 @@ mod tests {
         let record = |ended_ms: Option<u64>, outcome, node: Option<&str>| Record {
             write: true,
             start,
+            late: Duration::ZERO,
             end: ended_ms.map(|ms| (start + Duration::from_millis(ms), outcome)),
             node: node.map(str::to_owned),
         };
