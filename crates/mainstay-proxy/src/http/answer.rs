@@ -48,7 +48,7 @@ impl Conn {
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        aim: Aim<'_>,
+        aim: &Aim<'_>,
         up: &Connection,
         count: usize,
     ) -> Taken {
@@ -72,7 +72,7 @@ impl Conn {
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        aim: Aim<'_>,
+        aim: &Aim<'_>,
         up: &Connection,
         bytes: &[u8],
     ) -> Taken {
@@ -87,7 +87,9 @@ impl Conn {
         };
         let behind = bytes.get(response.len..).unwrap_or_default();
         match response.status {
-            101 if job.upgrade => return self.take_tunnel(job, buffers, &response, behind),
+            101 if job.upgrade && response.upgrade.is_some() => {
+                return self.take_tunnel(job, buffers, &response, behind);
+            }
             101 => return invalid(),
             100..200 => {
                 buffers.reply.clear();

@@ -1,6 +1,6 @@
 //! One try of a request on one node.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
@@ -58,7 +58,6 @@ impl Failed {
 }
 
 /// Where a try goes.
-#[derive(Clone, Copy)]
 pub(super) struct Aim<'a> {
     pub(super) forward: &'a Forward,
     pub(super) pool: &'a Rc<Pool>,
@@ -69,7 +68,7 @@ pub(super) struct Aim<'a> {
 
 impl Conn {
     /// Sends the request to a node and brings the client its answer.
-    pub(super) async fn attempt(&mut self, job: &mut Job, buffers: &mut Buffers, aim: Aim<'_>) -> Attempt {
+    pub(super) async fn attempt(&mut self, job: &mut Job, buffers: &mut Buffers, aim: &Aim<'_>) -> Attempt {
         self.slot.lower(NODE_OUT);
         self.slot.tag(aim.node.tag);
         self.slot.hear(NODE_OUT | KILL);
@@ -91,10 +90,15 @@ impl Conn {
         if let Err(failed) = self.send(job, buffers, &up) {
             return Attempt::Failed(failed);
         }
-        match self.await_answer(job, buffers, aim, &mut up).await {
-            Ok(answer) => Attempt::Ended(self.finish(job, buffers, aim, up, answer).await),
-            Err(attempt) => attempt,
+        let mut answer = match self.await_answer(job, buffers, aim, &mut up).await {
+            Ok(answer) => answer,
+            Err(attempt) => return attempt,
+        };
+        let flow = self.finish(job, buffers, aim, &mut up, &mut answer).await;
+        if answer.node_keeps && flow != Flow::Abort {
+            aim.node.keep(up, self.now);
         }
+        Attempt::Ended(flow)
     }
 
     /// Sends the rest of the body and reads until the answer's head is there and passed on.
@@ -102,7 +106,7 @@ impl Conn {
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        aim: Aim<'_>,
+        aim: &Aim<'_>,
         up: &mut Connection,
     ) -> Result<Answer, Attempt> {
         let sent_at = self.now;
@@ -136,7 +140,7 @@ impl Conn {
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        aim: Aim<'_>,
+        aim: &Aim<'_>,
         up: &mut Connection,
     ) -> Result<(), Attempt> {
         let uploaded = self.upload(job, buffers, aim, up).await;
@@ -150,7 +154,7 @@ impl Conn {
     }
 
     /// Opens a connection to the node, at the first of its addresses that takes one.
-    async fn dial(&mut self, job: &mut Job, aim: Aim<'_>) -> Result<Connection, Failed> {
+    async fn dial(&mut self, job: &mut Job, aim: &Aim<'_>) -> Result<Connection, Failed> {
         let Some(guard) = aim.pool.begin(aim.index) else {
             return Err(Failed::before(retry::Failure::Connect, Outcome::Busy));
         };
@@ -199,7 +203,7 @@ impl Conn {
     }
 
     /// Reads from the node into the lent buffer.
-    async fn read_node(&mut self, aim: Aim<'_>, up: &mut Connection) -> Result<usize, Failed> {
+    async fn read_node(&mut self, aim: &Aim<'_>, up: &mut Connection) -> Result<usize, Failed> {
         let (worker, stream) = (&self.worker, &mut up.stream);
         let event = |cx: &mut Context<'_>| stream.poll_read(cx, &mut worker.lent.borrow_mut());
         let read = self.wait_for_node(aim, aim.forward.read_timeout, event).await;
@@ -214,30 +218,40 @@ impl Conn {
     /// Waits for an event on a node's side, from [`Conn::now`] on. A wait that gets long makes the node suspect.
     pub(super) async fn wait_for_node<T>(
         &self,
-        aim: Aim<'_>,
+        aim: &Aim<'_>,
         longest: Duration,
         mut event: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Result<T, Interrupt> {
         let (doubt, last) = (self.now + aim.pool.params.doubt_after, self.now + longest);
-        if doubt < last {
-            self.slot.set(doubt);
-            match self.slot.wait(&mut event).await {
-                Err(Interrupt::Expired) => self.worker.report(aim.pool, aim.index, Event::Slow),
-                other => return other,
+        let mut doubted = doubt >= last;
+        self.slot.set(if doubted { last } else { doubt });
+        poll_fn(|cx| {
+            loop {
+                return match event(cx) {
+                    Poll::Ready(value) => Poll::Ready(Ok(value)),
+                    Poll::Pending => match self.slot.poll_interrupt(cx) {
+                        Poll::Ready(Interrupt::Expired) if !doubted => {
+                            doubted = true;
+                            self.worker.report(aim.pool, aim.index, Event::Slow);
+                            self.slot.set(last);
+                            continue;
+                        }
+                        other => other.map(Err),
+                    },
+                };
             }
-        }
-        self.slot.set(last);
-        self.slot.wait(event).await
+        })
+        .await
     }
 
-    /// Brings the client what is left of the answer and lets go of the connection to the node.
+    /// Brings the client what is left of the answer.
     async fn finish(
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        aim: Aim<'_>,
-        mut up: Connection,
-        mut answer: Answer,
+        aim: &Aim<'_>,
+        up: &mut Connection,
+        answer: &mut Answer,
     ) -> Flow {
         let outcome = Outcome::Answered(job.account.status);
         buffers.tries.push(Tried { pool: Rc::clone(aim.pool), node: aim.index, outcome });
@@ -248,13 +262,10 @@ impl Conn {
             return Box::pin(self.tunnel(job, buffers, up)).await;
         }
         if !answer.body.is_done() || !buffers.spill.is_empty() {
-            match Box::pin(self.relay(job, buffers, aim.forward, &mut up, &mut answer)).await {
+            match Box::pin(self.relay(job, buffers, aim.forward, up, answer)).await {
                 Flow::Again => {}
                 ended => return ended,
             }
-        }
-        if answer.node_keeps {
-            aim.node.keep(up, self.now);
         }
         if answer.client_keeps { Flow::Again } else { Flow::Close }
     }

@@ -32,7 +32,7 @@ impl Conn {
                 }
             };
             let Some(node) = pool.node(index) else { break Flow::Abort };
-            let aim = Aim { forward, pool: &pool, node, index };
+            let aim = &Aim { forward, pool: &pool, node, index };
             buffers.tried.push(index);
             if forward.host == HostRule::Node {
                 self.rewrite_head(job, buffers, aim);
@@ -64,7 +64,7 @@ impl Conn {
     }
 
     /// Writes the head anew for a node that is to see its own name as Host.
-    fn rewrite_head(&self, job: &Job, buffers: &mut Buffers, aim: Aim<'_>) {
+    fn rewrite_head(&self, job: &Job, buffers: &mut Buffers, aim: &Aim<'_>) {
         let head = self.input.get(..job.head_len).unwrap_or_default();
         if let Ok(Parsed::Done(request)) = h1::request(head, &job.table.head_limits()) {
             let context = self.context(&request, &job.route);
@@ -73,7 +73,7 @@ impl Conn {
     }
 
     /// Whether the request is tried again.
-    pub(super) fn again(&self, job: &Job, buffers: &Buffers, aim: Aim<'_>, failed: &Failed) -> Decision {
+    pub(super) fn again(&self, job: &Job, buffers: &Buffers, aim: &Aim<'_>, failed: &Failed) -> Decision {
         let now = self.now;
         let decision = retry::decide(
             &core_rule(&aim.forward.retry),
@@ -96,8 +96,8 @@ impl Conn {
     }
 
     /// Tells whom it concerns that a node has failed, and notes it for the log.
-    fn note_failure(&self, aim: Aim<'_>, failed: &Failed, buffers: &mut Buffers) {
-        let Aim { pool, index, node, .. } = aim;
+    fn note_failure(&self, aim: &Aim<'_>, failed: &Failed, buffers: &mut Buffers) {
+        let &Aim { pool, index, node, .. } = aim;
         buffers.tries.push(Tried { pool: Rc::clone(pool), node: index, outcome: failed.outcome });
         match failed.outcome {
             Outcome::Answered(_) => node.counters.failures.one(counters::Failure::Status),

@@ -45,6 +45,8 @@ impl NodeHead<'_> {
         let host = match (self.host, self.node) {
             (HostRule::Set(_), _) => HostEdit::Set(value(host)),
             (HostRule::Node, Some(node)) => HostEdit::Set(host_of(node)),
+            // HTTP/1.0 knows requests without Host, and nodes refuse an empty one.
+            (HostRule::Keep, _) if context.request.host.is_none() => HostEdit::Set(context.pool_name.as_bytes()),
             (HostRule::Node | HostRule::Keep, _) => HostEdit::Keep,
         };
         let client = value(client_from..values.len());

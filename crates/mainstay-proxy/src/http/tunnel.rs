@@ -13,7 +13,7 @@ use crate::worker::{KILL, NODE_OUT};
 
 impl Conn {
     /// Carries bytes both ways until both sides have ended, one breaks, or nothing has moved for the read time-out.
-    pub(super) async fn tunnel(&mut self, job: &mut Job, buffers: &mut Buffers, mut up: Connection) -> Flow {
+    pub(super) async fn tunnel(&mut self, job: &mut Job, buffers: &mut Buffers, up: &mut Connection) -> Flow {
         if let Err(flow) = self.push_down(job, buffers).await {
             return flow;
         }

@@ -41,7 +41,7 @@ impl Conn {
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        aim: Aim<'_>,
+        aim: &Aim<'_>,
         up: &mut Connection,
     ) -> Upload {
         loop {
@@ -116,7 +116,7 @@ impl Conn {
     }
 
     /// Writes what is unsent to the node. False when the node speaks before it has taken all of it.
-    async fn push_up(&mut self, buffers: &mut Buffers, aim: Aim<'_>, up: &Connection) -> Result<bool, Failed> {
+    async fn push_up(&mut self, buffers: &mut Buffers, aim: &Aim<'_>, up: &Connection) -> Result<bool, Failed> {
         let mut written = 0;
         while written < buffers.unsent.len() {
             self.now = clock::now();
