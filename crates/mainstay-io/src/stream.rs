@@ -28,7 +28,7 @@ impl Stream {
     /// # Errors
     /// The operating system's, e.g. connection refused.
     pub async fn connect_tcp(to: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(to).await?;
+        let stream = connect(to).await?;
         stream.set_nodelay(true)?;
         Ok(Self::Tcp(stream))
     }
@@ -143,6 +143,24 @@ impl Stream {
     }
 }
 
+/// Connects to a TCP address.
+///
+/// # Errors
+/// The operating system's, e.g. connection refused.
+pub async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+    not_with_itself(TcpStream::connect(to).await?, to)
+}
+
+/// A port of this machine that nobody listens on may be given to the very caller: the socket is then connected with
+/// itself, echoes what it is sent, and keeps the port from whoever comes back to listen on it.
+fn not_with_itself(stream: TcpStream, to: SocketAddr) -> io::Result<TcpStream> {
+    if to.ip().is_loopback() && stream.local_addr()? == to {
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
+}
+
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
@@ -159,6 +177,19 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_socket_connected_with_itself_counts_as_refused() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let to = socket.local_addr().unwrap();
+        let stream = socket.connect(to).await.expect("the kernel connects it with itself");
+        let error = not_with_itself(stream, to).expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let listener = std::net::TcpListener::bind(to).expect("the port is free again");
+        connect(to).await.expect("somebody listens");
+        drop(listener);
+    }
 
     #[tokio::test]
     async fn a_read_that_fills_its_buffer_leaves_a_quiet_stream() {

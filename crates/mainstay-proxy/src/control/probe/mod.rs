@@ -10,8 +10,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_io::stream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::params::{Checker, Pattern, Probe};
@@ -151,7 +152,7 @@ async fn connect(endpoints: &[Endpoint], time: Duration) -> Result<Box<dyn Strea
     for endpoint in endpoints {
         let connecting = async {
             let stream: io::Result<Box<dyn Stream>> = match endpoint {
-                Endpoint::Tcp(address) => TcpStream::connect(address).await.map(|stream| Box::new(stream) as _),
+                Endpoint::Tcp(address) => stream::connect(*address).await.map(|stream| Box::new(stream) as _),
                 Endpoint::Unix(path) => UnixStream::connect(path).await.map(|stream| Box::new(stream) as _),
             };
             stream.map_err(|error| CheckFault::Connect(error.kind()))
