@@ -58,6 +58,8 @@ counters! {
         reports_dropped: Counter,
         /// Bytes held in buffers of connections: heads, bodies kept for a retry, what a slow reader has yet to take.
         buffered: Gauge,
+        /// Pipes in use to carry bytes from socket to socket, at most [`mainstay_io::Pipes::AT_ONCE`].
+        pipes: Gauge,
         /// Turns of the worker's timer; one that does not turn is stuck.
         ticks: Counter,
     }

@@ -142,6 +142,7 @@ impl Worker {
             }
             !over
         });
+        self.counters.pipes.set(u64::try_from(self.pipes.in_use()).unwrap_or(u64::MAX));
         self.flush_log();
         self.counters.ticks.one();
     }

@@ -1,6 +1,7 @@
 //! `/metrics`: every counter, every limit, and the process.
 
 use mainstay_core::Verdict;
+use mainstay_io::Pipes;
 use mainstay_proxy::access;
 use mainstay_proxy::control::{CheckStatus, ControlCounts, MAX_REPORTS, NodeStatus, PoolStatus};
 use mainstay_proxy::counters::{
@@ -83,10 +84,11 @@ fn process(text: &mut Text, it: &Process) {
     }
 }
 
-const PROCESS_LIMITS: [(&str, usize); 6] = [
+const PROCESS_LIMITS: [(&str, usize); 7] = [
     ("log_lines_waiting", crate::run::LOG_WAITING),
     ("access_buffer_bytes", access::BUFFER),
     ("access_buffers_waiting", access::WAITING),
+    ("pipes_per_worker", Pipes::AT_ONCE),
     ("reports_waiting", MAX_REPORTS),
     ("admin_connections", super::server::CONNECTIONS),
     ("admin_request_bytes", super::server::REQUEST),
@@ -108,6 +110,8 @@ fn workers(text: &mut Text, reading: &Reading) {
     text.counter("mainstay_reports_dropped_total", help).int(&[], it.reports_dropped.get());
     let help = "Bytes held for connections: heads, bodies kept for a retry, what slow readers have yet to take.";
     text.gauge("mainstay_buffered_bytes", help).int(&[], it.buffered.get());
+    let help = "Pipes in use to carry large messages from socket to socket; beyond the limit they are copied.";
+    text.gauge("mainstay_pipes_in_use", help).int(&[], it.pipes.get());
     text.counter("mainstay_worker_ticks_total", "Turns of the workers' timers.").int(&[], it.ticks.get());
 }
 
