@@ -98,6 +98,7 @@ fn place(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<Result<SocketAddr, 
     let own = address::listen(&typed.value);
     let whole = own.as_ref().ok().and_then(|place| place.as_ref().ok()).map(ToString::to_string);
     let mut known = vec![if written.is_empty() { typed.value.as_str() } else { written }, typed.value.as_str()];
+    known.extend(typed.value.strip_prefix(':'));
     known.extend(whole.as_deref());
     if let Some(to) = cx.maps.listen(&known) {
         return match address::listen(&to) {
