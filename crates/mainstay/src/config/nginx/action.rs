@@ -170,7 +170,8 @@ impl Build<'_> {
         act.add = headers::answer(scope, &fixed, self.report);
         act.error_pages =
             scope.all("error_page").into_iter().filter_map(|directive| self.error_page(directive)).collect();
-        act.intercept = scope.switch("proxy_intercept_errors", self.report).filter(|on| on.value);
+        let intercept = scope.switch("proxy_intercept_errors", self.report).filter(|on| on.value);
+        act.intercept = intercept.filter(|_| !act.error_pages.is_empty());
     }
 
     /// `error_page 502 503 =200 /path;`

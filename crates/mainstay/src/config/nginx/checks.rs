@@ -122,7 +122,7 @@ fn statuses(line: &Directive, report: &mut Report) -> Vec<Spanned<String>> {
         return ranges.iter().map(|((from, to), span)| typed(show(*from, *to), *span)).collect();
     }
     let mut good = Vec::new();
-    let mut from = 100;
+    let mut from = 200;
     ranges.sort_by_key(|(range, _)| *range);
     for ((low, high), _) in ranges {
         if low > from {
@@ -151,7 +151,7 @@ fn field(line: &Directive, report: &mut Report) -> Maybe<String> {
     let name = line.arg(0);
     let (operator, value) = (line.arg(1), line.arg(2));
     let pattern = match (operator, line.args.len()) {
-        ("", 1) if name != "!" => "//".to_owned(),
+        ("", 1) if name != "!" => "/^/".to_owned(),
         ("=", 3) => format!("/^{}$/", escape(value)),
         ("!=", 3) => format!("!/^{}$/", escape(value)),
         ("~", 3) => format!("/{value}/"),
@@ -288,10 +288,10 @@ mod tests {
             header X; header Y !~ bad; body ~ "I'm up"; }"#;
         let check = one(text, http).unwrap();
         assert_eq!(values(&check.status), ["200", "300-399"]);
-        assert_eq!(values(&check.fields), [r"Content-Type: /^text/html$/", "X: //", "Y: !/bad/"]);
+        assert_eq!(values(&check.fields), [r"Content-Type: /^text/html$/", "X: /^/", "Y: !/bad/"]);
         assert_eq!(check.body.unwrap().value, "/I'm up/");
         let check = one("health_check match=ok; match ok { status ! 500-502 404; body !~ down; }", http).unwrap();
-        assert_eq!(values(&check.status), ["100-403", "405-499", "503-599"]);
+        assert_eq!(values(&check.status), ["200-403", "405-499", "503-599"]);
         assert_eq!(check.body.unwrap().value, "!/down/");
     }
 

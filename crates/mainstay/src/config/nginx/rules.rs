@@ -34,6 +34,8 @@ pub(super) fn retry(scope: &Scope<'_>, span: Span, report: &mut Report) -> Retry
             _ => super::upstream::unknown(word, &word.text, &NEXT_UPSTREAM, report),
         }
     }
+    // Alone it calls for nothing.
+    retry.non_idempotent = retry.non_idempotent.filter(|_| !on.is_empty());
     retry.on = Some(on);
     retry
 }
@@ -77,7 +79,11 @@ pub(super) fn limit(scope: &Scope<'_>, span: Span, report: &mut Report) -> Limit
 fn header_buffers(directive: &Directive, report: &mut Report) -> (Maybe<u64>, Maybe<u64>) {
     let (count, one) = (number::<u64>(directive, 0, report), size(directive, 1, report));
     let head = count.zip(one).map(|(count, one)| typed(count.value.saturating_mul(one.value), directive.span()));
-    (one, head)
+    if head.is_some_and(|head| head.value > HEAD_MAX) {
+        report.note(directive.span(), "heads are bounded to 64k");
+    }
+    let bounded = |size: Maybe<u64>| size.map(|size| typed(size.value.min(HEAD_MAX), size.span));
+    (bounded(one), bounded(head))
 }
 
 /// Tries of one session, as they hold in a `server` of `stream`.
@@ -109,5 +115,7 @@ const NEXT_UPSTREAM: [&str; 12] = [
 const BODY_MAX: u64 = 1 << 20;
 /// Most of a body that is kept for a second try, also where bodies have no bound.
 pub(super) const BUFFER_MAX: u64 = 16 << 20;
+/// Longest head: what a worker reads at once.
+const HEAD_MAX: u64 = 64 << 10;
 /// nginx's `large_client_header_buffers` are four of these.
 const HEADER_BUFFER: u64 = 8 << 10;

@@ -5,7 +5,7 @@ use super::ast::Directive;
 use super::build::Build;
 use super::listen::{self, Address};
 use super::locations::{self, Location};
-use super::named::free_name;
+use super::named::{DEFAULT, free_name};
 use super::pools::{Kind, slug};
 use super::rules;
 use super::scope::{Scope, own, typed};
@@ -68,8 +68,17 @@ impl Build<'_> {
             if name.starts_with('~') || name.contains('$') {
                 let fault = self.report.fault(word.span, format!("`{name}` is no name that can be compared"));
                 fault.help("a name, `*.name`, `.name` or `name.*`");
-            } else if name != "_" && !name.is_empty() {
-                names.push(typed(name, word.span));
+                continue;
+            }
+            // `.name` is the name and all that end in it.
+            let forms = match name.strip_prefix('.') {
+                Some(whole) => vec![whole.to_owned(), format!("*.{whole}")],
+                None => vec![name],
+            };
+            for name in forms.into_iter().map(|name| typed(name, word.span)) {
+                if name.value != "_" && !name.value.is_empty() && !names.contains(&name) {
+                    names.push(name);
+                }
             }
         }
         names
@@ -158,6 +167,11 @@ impl Build<'_> {
         let name = self.listen_name(&wanted, span);
         let limit = rules::limit(scope, span, self.report);
         listen.limit = self.limits.name(limit, &name.value, span);
+        if reach.shared {
+            // What one of several says holds for all that say nothing.
+            listen.limit.get_or_insert(typed(DEFAULT.to_owned(), span));
+            listen.access_log.get_or_insert(typed(true, span));
+        }
         listen.default = first.default.then(|| typed(true, first.at.span));
         listen.backlog = first.backlog;
         listen.at = reach.addresses.into_iter().map(|address| address.at).collect();

@@ -216,6 +216,10 @@ fn connections(pool: &mut Pool, block: &[Directive], report: &mut Report) {
             parameter(word, wait, report)
         }
     };
+    if pool.nodes.iter().all(|node| node.value.max_connections.is_none()) {
+        report.note(queue.span(), "nothing waits in this queue: no server has a `max_conns`");
+        (pool.queue, pool.queue_wait) = (None, None);
+    }
 }
 
 const SERVER_PARAMETERS: [&str; 8] =

@@ -173,7 +173,8 @@ pub(super) const ROWS: &[Row] = &[
     ("upstream", "random two least_conn;", "note: the least busy of all nodes is picked, not of two"),
     ("+upstream", "random two least_time=header;", "fault: `random` takes nothing, or `two least_conn`"),
     ("upstream", "zone u 64k;", ""),
-    ("+upstream", "queue 100 timeout=5s;", ""),
+    ("+upstream", "server 127.0.0.1:3 max_conns=5; queue 100 timeout=5s;", ""),
+    ("+upstream", "queue 100;", "note: nothing waits in this queue: no server has a `max_conns`"),
     ("+upstream", "queue 100 forever;", "fault: `forever` has no good value"),
     (
         "+upstream",
