@@ -73,7 +73,7 @@ pub(super) fn route(cx: &mut Cx<'_>, rules: &mut Rules, act: &Act, path: PathMat
             Some(Action::Reply(reply(cx, act, *status)))
         }
         (None, None) => {
-            if !cx.broken.any() {
+            if !cx.broken.around(place) {
                 cx.fault(place, "nothing is done here").help("add `to = \"http://POOL\"` or `reply = STATUS`");
             }
             None
@@ -278,7 +278,7 @@ fn mirror(
     let host = host_rule(cx, &mirror.host);
     let set_fields = set_fields(cx, &mirror.set);
     let body_max = or(mirror.body_max, defaults::MIRROR_BODY_MAX);
-    let at_once = cx.positive(mirror.at_once, "copies", "1, or leave the mirror out", defaults::MIRROR_AT_ONCE);
+    let at_once = cx.positive(mirror.at_once, "copies", "1; without `mirror` there are none", defaults::MIRROR_AT_ONCE);
     let timeout = cx.positive(mirror.timeout, "a time", "\"1s\"", defaults::MIRROR_TIMEOUT);
     let to = to?;
     if to.scheme == Scheme::Tcp {

@@ -41,12 +41,7 @@ pub(super) fn check(cx: &mut Cx<'_>, typed: &Spanned<Check>) -> Option<Checking>
         probe,
         every,
         every_in_doubt: cx.positive(check.every_in_doubt, "checks with a pause", "\"10ms\"", in_doubt).min(every),
-        timeout: cx.positive(
-            check.timeout,
-            "a check that may take a time",
-            "\"10ms\"",
-            defaults::CHECK_TIMEOUT.min(every),
-        ),
+        timeout: cx.positive(check.timeout, "a timeout", "\"10ms\"", defaults::CHECK_TIMEOUT.min(every)),
         rise: cx.positive(check.rise, "a rise", "1", defaults::CHECK_RISE),
         fall: cx.positive(check.fall, "a fall", "1", defaults::CHECK_FALL),
     })
@@ -75,7 +70,7 @@ fn probe(cx: &mut Cx<'_>, check: &Check, span: Span) -> Option<Probe> {
             None
         }
         (None, None) => {
-            if !cx.broken.any() {
+            if !cx.broken.around(span) {
                 cx.fault(span, "this check asks nothing").help("write { http = \"/path\" } or { tcp = true }");
             }
             None

@@ -64,8 +64,9 @@ impl Cx<'_> {
     /// What was typed, which must not be zero, or the default.
     fn positive<T: Copy + Default + PartialEq>(&mut self, typed: Maybe<T>, what: &str, least: &str, default: T) -> T {
         let Some(typed) = typed else { return default };
+        let (least, otherwise) = least.split_at(least.find(';').unwrap_or(least.len()));
         if typed.value == T::default() {
-            self.fault(typed.span, format!("{what} of zero")).help(format!("write {least} or more"));
+            self.fault(typed.span, format!("{what} of zero")).help(format!("write {least} or more{otherwise}"));
         }
         typed.value
     }

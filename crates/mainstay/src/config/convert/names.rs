@@ -25,6 +25,13 @@ impl Broken {
         self.faults.iter().any(|fault| (from..to).contains(fault))
     }
 
+    /// Whether a fault was found in the table that has this place in it.
+    pub(super) fn around(&self, place: Span) -> bool {
+        let at = (place.file, place.start);
+        let start = self.starts.iter().rev().find(|start| **start <= at).copied().unwrap_or_default();
+        self.table(Span { file: start.0, start: start.1, end: start.1 })
+    }
+
     /// Whether a fault was found anywhere.
     pub(super) fn any(&self) -> bool {
         !self.faults.is_empty()

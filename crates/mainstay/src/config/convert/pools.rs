@@ -360,11 +360,16 @@ fn eject(cx: &mut Cx<'_>, typed: &typed::Eject) -> Option<Eject> {
             failures: cx.positive(
                 *failures,
                 "a number of failures",
-                "1, or `eject = \"off\"`",
+                "1; `eject = \"off\"` switches it off",
                 defaults::EJECT_FAILURES,
             ),
             within: cx.positive(*within, "a window", "\"1s\"", defaults::EJECT_WITHIN),
-            out_for: cx.positive(*out_for, "a time", "\"1s\", or `eject = \"off\"`", defaults::EJECT_OUT_FOR),
+            out_for: cx.positive(
+                *out_for,
+                "a time",
+                "\"1s\"; `eject = \"off\"` switches it off",
+                defaults::EJECT_OUT_FOR,
+            ),
         }),
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn convert(cx: &mut Cx<'_>) -> Process {
     if let Some(many) = config.run.workers.filter(|typed| typed.value > MOST_WORKERS) {
         cx.fault(many.span, format!("{} workers", many.value)).help(format!("write {MOST_WORKERS} or less"));
     }
-    let drain = cx.positive(config.run.drain, "a drain that cuts everything at once", "\"100ms\"", defaults::DRAIN);
+    let drain = cx.positive(config.run.drain, "a drain", "\"100ms\"", defaults::DRAIN);
     Process {
         run: Run { workers: workers.and_then(|workers| usize::try_from(workers).ok()), drain },
         admin: admin(cx, &config.admin.at),
@@ -77,7 +77,7 @@ fn word<T: Copy>(cx: &mut Cx<'_>, typed: &Maybe<String>, what: &str, words: &[(&
     let names = || words.iter().map(|(word, _)| *word);
     let help = match did_you_mean(&typed.value, names()) {
         Some(guess) => format!("did you mean \"{guess}\"?"),
-        None => format!("write {}", names().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")),
+        None => format!("write {}", names().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")),
     };
     cx.fault(typed.span, format!("there is no {what} \"{}\"", typed.value)).help(help);
     default

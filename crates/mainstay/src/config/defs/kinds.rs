@@ -26,15 +26,11 @@ impl Kind for Time {
             DeValue::String(text) => match units::time(text) {
                 Ok(time) => *slot = Some(cx.spanned(time, value)),
                 Err(what) => {
-                    cx.bad(value, &what).help(with_unit(
-                        text,
-                        &["s", "ms"],
-                        "write a time such as \"250ms\" or \"5s\"",
-                    ));
+                    cx.bad(value, &what).help(time_help(text));
                 }
             },
             DeValue::Integer(number) => {
-                let help = with_unit(number.as_str(), &["s", "ms"], "write a time such as \"5s\"");
+                let help = time_help(number.as_str());
                 cx.wrong(value, "a time with its unit").help(help);
             }
             _ => {
@@ -63,12 +59,11 @@ impl Kind for Size {
             DeValue::String(text) => match units::size(text) {
                 Ok(size) => *slot = Some(cx.spanned(size, value)),
                 Err(what) => {
-                    let help = with_unit(text, &["B", "KiB"], "write a size such as \"64KiB\" or \"10MB\"");
-                    cx.bad(value, &what).help(help);
+                    cx.bad(value, &what).help(size_help(text));
                 }
             },
             DeValue::Integer(number) => {
-                let help = with_unit(number.as_str(), &["B", "KiB"], "write a size such as \"64KiB\"");
+                let help = size_help(number.as_str());
                 cx.wrong(value, "a size with its unit").help(help);
             }
             _ => {
@@ -82,13 +77,20 @@ impl Kind for Size {
     }
 }
 
-fn with_unit(number: &str, units: &[&str], otherwise: &str) -> String {
-    let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    if plain && number.len() < 12 {
-        let forms: Vec<String> = units.iter().map(|unit| format!("\"{number}{unit}\"")).collect();
-        format!("write {}", forms.join(" or "))
-    } else {
-        otherwise.to_owned()
+/// What a bare number was probably meant to be.
+fn time_help(number: &str) -> String {
+    match number.parse::<u32>() {
+        Ok(0) => "write \"0s\"".to_owned(),
+        Ok(number) if number < 100 => format!("write \"{number}s\" or \"{number}ms\""),
+        Ok(number) => format!("write \"{number}ms\" or \"{number}s\""),
+        Err(_) => "write a time such as \"250ms\" or \"5s\"".to_owned(),
+    }
+}
+
+fn size_help(number: &str) -> String {
+    match number.parse::<u32>() {
+        Ok(number) => format!("write \"{}\" if bytes are meant", units::show_size(u64::from(number))),
+        Err(_) => "write a size such as \"64KiB\" or \"10MB\"".to_owned(),
     }
 }
 
@@ -197,7 +199,7 @@ impl Kind for Flag {
         match value.get_ref() {
             DeValue::Boolean(flag) => *slot = Some(cx.spanned(*flag, value)),
             _ => {
-                cx.wrong(value, "true or false");
+                cx.wrong(value, "true or false").help("write true or false, without quotes");
             }
         }
     }

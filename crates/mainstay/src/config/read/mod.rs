@@ -131,8 +131,7 @@ fn shown_table(name: &str) -> String {
 
 fn syntax_fault(report: &mut Report, span: Span, message: &str, text: &str) {
     let typed = text.get(span.start as usize..span.end as usize).unwrap_or_default();
-    let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
-    let rest = rest.trim();
+    let first = message.lines().next().unwrap_or_default().trim_end_matches(", expected nothing");
     if first == "duplicate key" {
         report
             .fault(span, format!("\"{typed}\" is defined twice"))
@@ -140,10 +139,9 @@ fn syntax_fault(report: &mut Report, span: Span, message: &str, text: &str) {
         return;
     }
     let fault = report.fault(span, format!("this is no TOML: {first}"));
-    if !rest.is_empty() {
-        fault.help(rest);
-    } else if first.starts_with("string values must be quoted") {
-        fault.help("write the value in double quotes");
+    let unquoted = ["string values must be quoted", "invalid float", "invalid integer"];
+    if unquoted.iter().any(|known| first.starts_with(known)) {
+        fault.help("write text in double quotes, and a number with digits alone");
     }
 }
 

@@ -1,0 +1,72 @@
+//! `mainstay check` on files: examples that are good, and broken ones whose whole report is held.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+#[test]
+fn broken_files_are_reported_whole() {
+    let broken = files(&root().join("crates/mainstay/tests/check"), "toml");
+    assert!(broken.len() >= 10, "only {} broken files", broken.len());
+    for file in broken {
+        let output = check(&file);
+        let found = String::from_utf8(output.stdout).unwrap();
+        let expected = file.with_extension("expected");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&expected, &found).unwrap();
+        }
+        let wanted = std::fs::read_to_string(&expected).unwrap_or_default();
+        assert_eq!(found, wanted, "{} (UPDATE=1 writes it anew)", file.display());
+        assert_eq!(output.status.code(), Some(1), "{}", file.display());
+    }
+}
+
+#[test]
+fn examples_are_good() {
+    let examples = files(&root().join("examples"), "toml");
+    assert!(examples.len() >= 2);
+    for file in examples {
+        let output = check(&file);
+        let found = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{found}");
+        assert!(found.contains(": good: "), "{found}");
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_map_that_fits_nothing_is_told() {
+    let output = mainstay(&["check", "--map", "10.9.9.9:1=127.0.0.1:1", "examples/two-nodes.toml"]);
+    let found = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(found.contains("what can be mapped: listen::8080, 10.0.1.11:8080, 10.0.1.12:8080"), "{found}");
+}
+
+#[test]
+fn a_missing_file_is_told() {
+    let output = mainstay(&["check", "examples/none.toml"]);
+    let found = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(found.starts_with("examples/none.toml: cannot be read: "), "{found}");
+}
+
+/// Paths in reports are as they were given, so they are given from the root of the project.
+fn check(file: &Path) -> Output {
+    let path = file.strip_prefix(root()).unwrap();
+    mainstay(&["check", path.to_str().unwrap()])
+}
+
+fn mainstay(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mainstay")).args(arguments).current_dir(root()).output().unwrap()
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect();
+    files.sort();
+    files
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
