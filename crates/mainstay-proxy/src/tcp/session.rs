@@ -25,6 +25,8 @@ pub(super) struct Carrier<'a> {
     /// The deadline the slot has.
     armed: Moment,
     seen: Seen,
+    /// When the node was asked something first.
+    asked: Option<Moment>,
 }
 
 /// What had moved when it was looked at last: from the client, to the node, from the node, to the client.
@@ -46,7 +48,15 @@ impl<'a> Carrier<'a> {
         if let Some(node) = session.pool.node(node.index) {
             node.counters.requests.one();
         }
-        Self { session, node, pump: Pump::default(), armed: watch.deadline(), watch, seen: Seen::default() }
+        Self {
+            session,
+            node,
+            pump: Pump::default(),
+            armed: watch.deadline(),
+            watch,
+            seen: Seen::default(),
+            asked: None,
+        }
     }
 }
 
@@ -105,6 +115,7 @@ impl Carrier<'_> {
         // After the node's word, which was spoken before the node can have seen what was just written to it.
         if seen.node_went > self.seen.node_went {
             self.watch.asked(now);
+            self.asked.get_or_insert(now);
         }
         self.watch.moved(now);
         self.seen = seen;
@@ -127,8 +138,15 @@ impl Carrier<'_> {
     fn node_spoke(&mut self, now: Moment) {
         self.watch.answered(now);
         let Session { worker, pool, account, begun, .. } = &mut *self.session;
-        account.first_byte.get_or_insert_with(|| now.since(*begun));
-        if pool.node(self.node.index).is_some_and(|node| node.answer_is_news()) {
+        let Some(node) = pool.node(self.node.index) else { return };
+        if account.first_byte.is_none() {
+            account.first_byte = Some(now.since(*begun));
+            // A node that speaks first has not been waited for.
+            if let Some(asked) = self.asked {
+                node.counters.first_byte.record(now.since(asked));
+            }
+        }
+        if node.answer_is_news() {
             worker.report(pool, self.node.index, Event::Answered);
         }
     }

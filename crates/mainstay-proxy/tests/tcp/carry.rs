@@ -34,6 +34,7 @@ async fn each_side_may_end_first() {
     let node = reading.nodes.values().next().unwrap();
     assert_eq!((node.bytes_sent.get(), node.bytes_received.get()), (30, 12));
     assert_eq!((node.requests.get(), node.in_flight.get()), (2, 0));
+    assert_eq!((node.connect.read().count(), node.first_byte.read().count()), (2, 1), "it spoke in one of them");
     stop(front, Duration::from_secs(5)).await;
 }
 
