@@ -15,6 +15,7 @@ pub mod pump;
 pub mod resolve;
 pub mod stream;
 pub mod timer;
+pub mod transfer;
 
 pub use exhaustion::is_exhaustion;
 pub use pipes::Pipes;

@@ -82,11 +82,11 @@ impl Pipe {
     }
 
     /// Moves what has come on a socket into the pipe, which must be empty, so that "would block" can only mean the
-    /// socket. 0 is the end.
-    pub(crate) fn fill(&mut self, from: BorrowedFd<'_>) -> io::Result<usize> {
+    /// socket; at most so many bytes. 0 is the end.
+    pub(crate) fn fill(&mut self, from: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
         debug_assert_eq!(self.held, 0, "a full pipe looks like an empty socket");
         let Some(ends) = &self.ends else { return Ok(0) };
-        let moved = again(|| splice(from, None, &ends.write, None, ends.size, FLAGS))?;
+        let moved = again(|| splice(from, None, &ends.write, None, ends.size.min(most), FLAGS))?;
         self.held = moved;
         Ok(moved)
     }
@@ -163,7 +163,7 @@ mod tests {
         let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
         ours.write_all(b"secret of another session").expect("write");
         let mut pipe = pipes.take().expect("a pipe");
-        assert_eq!(pipe.fill(theirs.as_fd()).expect("fill"), 25);
+        assert_eq!(pipe.fill(theirs.as_fd(), usize::MAX).expect("fill"), 25);
         assert_eq!(pipe.held(), 25);
         drop(pipe);
         assert_eq!((pipes.in_use(), pipes.0.idle.borrow().len()), (0, 0));

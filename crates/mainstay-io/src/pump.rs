@@ -188,7 +188,7 @@ impl Flow {
     }
 
     fn poll_pipe(&mut self, cx: &mut Context<'_>, from: &mut Stream, mut pipe: Pipe) -> Poll<Result<(), State>> {
-        match ready!(poll_fill(cx, from, &mut pipe)) {
+        match ready!(poll_fill(cx, from, &mut pipe, usize::MAX)) {
             Ok(0) => self.state = State::Ending,
             Ok(came) => {
                 self.came += came as u64;
@@ -239,12 +239,12 @@ impl Opening {
     }
 }
 
-fn poll_fill(cx: &mut Context<'_>, from: &Stream, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+pub(crate) fn poll_fill(cx: &mut Context<'_>, from: &Stream, pipe: &mut Pipe, most: usize) -> Poll<io::Result<usize>> {
     loop {
         ready!(from.poll_readable(cx))?;
         let filled = match from {
-            Stream::Tcp(stream) => stream.try_io(Interest::READABLE, || pipe.fill(stream.as_fd())),
-            Stream::Unix(stream) => stream.try_io(Interest::READABLE, || pipe.fill(stream.as_fd())),
+            Stream::Tcp(stream) => stream.try_io(Interest::READABLE, || pipe.fill(stream.as_fd(), most)),
+            Stream::Unix(stream) => stream.try_io(Interest::READABLE, || pipe.fill(stream.as_fd(), most)),
         };
         match filled {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -253,7 +253,7 @@ fn poll_fill(cx: &mut Context<'_>, from: &Stream, pipe: &mut Pipe) -> Poll<io::R
     }
 }
 
-fn poll_drain(cx: &mut Context<'_>, to: &Stream, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+pub(crate) fn poll_drain(cx: &mut Context<'_>, to: &Stream, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
     loop {
         let drained = match to {
             Stream::Tcp(stream) => {

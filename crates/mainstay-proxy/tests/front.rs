@@ -1,4 +1,10 @@
 //! The front over real sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests; a failure is the result"
+)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +18,32 @@ use mainstay_proxy::params::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+#[tokio::test]
+async fn a_large_answer_and_the_next_come_whole() {
+    let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plan = plan(&[node.local_addr().unwrap()]);
+    let front = Front::start(plan, Options { workers: 1, drain: Duration::from_secs(1), access: None }).await.unwrap();
+    let mut client = TcpStream::connect(address(&front)).await.unwrap();
+    let body: Vec<u8> = (0..5_000_011_u32).map(|n| b'a' + (n % 23) as u8).collect();
+    client.write_all(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let (mut up, _) = timeout(node.accept()).await.unwrap();
+    read_until(&mut up, b"\r\n\r\n").await;
+    let answer =
+        [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes(), body.clone()].concat();
+    let mut got = vec![0; answer.len()];
+    let (sent, read) = timeout(async { tokio::join!(up.write_all(&answer), client.read_exact(&mut got)) }).await;
+    sent.unwrap();
+    read.unwrap();
+    assert!(got == answer, "the answer came changed");
+    client.write_all(b"GET /2 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert_eq!(
+        read_until(&mut up, b"\r\n\r\n").await,
+        "GET /2 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "the connection is used again"
+    );
+    timeout(front.stop(std::future::ready(()))).await;
+}
 
 #[tokio::test]
 async fn a_request_goes_through_and_the_connection_is_kept() {
@@ -38,46 +70,28 @@ async fn a_request_goes_through_and_the_connection_is_kept() {
 }
 
 fn plan(nodes: &[SocketAddr]) -> Plan {
-    let limits = ClientLimits {
-        request_line: 8192,
-        head: 32768,
-        fields: 100,
-        head_timeout: Duration::from_secs(5),
-        body_timeout: Duration::from_secs(5),
-        send_timeout: Duration::from_secs(5),
-        idle_timeout: Duration::from_secs(5),
-        requests: 1000,
-    };
-    let forward = Forward {
-        pool: PoolId(0),
-        prefix: None,
-        host: HostRule::Keep,
-        forwarded: Forwarded::Pass,
-        set_fields: Vec::new(),
-        retry: Retry {
-            tries: 0,
-            within: Duration::ZERO,
-            buffer: 65536,
-            on_error: true,
-            on_timeout: true,
-            on_invalid: false,
-            statuses: Vec::new(),
-            non_idempotent: false,
-        },
-        send_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(5),
-        upgrade: true,
-        mirrors: Vec::new(),
-    };
     let route = Route {
         path: PathMatch::Prefix(b"/".to_vec()),
         internal: false,
-        action: Action::Forward(Box::new(forward)),
+        action: Action::Forward(Box::new(forward())),
         body_max: None,
         add_fields: Vec::new(),
         error_pages: Vec::new(),
         intercept: false,
     };
+    let site = Site { names: Vec::new(), routes: vec![route] };
+    let http = Http { sites: vec![site], limits: limits(), access_log: false };
+    let listener = Listener {
+        name: Arc::from("listener"),
+        at: At::Tcp(([127, 0, 0, 1], 0).into()),
+        backlog: 128,
+        max_connections: 1000,
+        service: Service::Http(Box::new(http)),
+    };
+    Plan { checkers: Vec::new(), pools: vec![pool(nodes)], listeners: vec![listener] }
+}
+
+fn pool(nodes: &[SocketAddr]) -> Pool {
     let node = |address: &SocketAddr| Node {
         name: Arc::from(address.to_string()),
         address: Address::Ip(*address),
@@ -87,7 +101,7 @@ fn plan(nodes: &[SocketAddr]) -> Plan {
         eject: None,
         checks: Vec::new(),
     };
-    let pool = Pool {
+    Pool {
         name: Arc::from("pool"),
         nodes: nodes.iter().map(node).collect(),
         policy: Policy::Spread,
@@ -102,21 +116,44 @@ fn plan(nodes: &[SocketAddr]) -> Plan {
         slow_start: Duration::ZERO,
         resolve_every: Duration::from_secs(10),
         doubt_after: Duration::from_secs(1),
+    }
+}
+
+fn forward() -> Forward {
+    let retry = Retry {
+        tries: 0,
+        within: Duration::ZERO,
+        buffer: 65536,
+        on_error: true,
+        on_timeout: true,
+        on_invalid: false,
+        statuses: Vec::new(),
+        non_idempotent: false,
     };
-    Plan {
-        checkers: Vec::new(),
-        pools: vec![pool],
-        listeners: vec![Listener {
-            name: Arc::from("listener"),
-            at: At::Tcp(([127, 0, 0, 1], 0).into()),
-            backlog: 128,
-            max_connections: 1000,
-            service: Service::Http(Box::new(Http {
-                sites: vec![Site { names: Vec::new(), routes: vec![route] }],
-                limits,
-                access_log: false,
-            })),
-        }],
+    Forward {
+        pool: PoolId(0),
+        prefix: None,
+        host: HostRule::Keep,
+        forwarded: Forwarded::Pass,
+        set_fields: Vec::new(),
+        retry,
+        send_timeout: PATIENCE,
+        read_timeout: PATIENCE,
+        upgrade: true,
+        mirrors: Vec::new(),
+    }
+}
+
+fn limits() -> ClientLimits {
+    ClientLimits {
+        request_line: 8192,
+        head: 32768,
+        fields: 100,
+        head_timeout: PATIENCE,
+        body_timeout: PATIENCE,
+        send_timeout: PATIENCE,
+        idle_timeout: PATIENCE,
+        requests: 1000,
     }
 }
 
@@ -139,3 +176,5 @@ async fn read_until(stream: &mut TcpStream, end: &[u8]) -> String {
 async fn timeout<T>(event: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), event).await.expect("in time")
 }
+
+const PATIENCE: Duration = Duration::from_secs(5);

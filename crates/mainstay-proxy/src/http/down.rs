@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use mainstay_io::clock;
 use mainstay_io::timer::Interrupt;
+use mainstay_io::transfer::{Transfer, TransferEnd};
 
 use super::answer::Answer;
+use super::body::Body;
 use super::job::Job;
 use super::spares::Buffers;
 use super::write::{WriteEnd, write_now, write_rest};
@@ -34,8 +36,14 @@ impl Conn {
                 self.now = clock::now();
                 return Flow::Again;
             }
+            if let Some(flow) = self.transfer(job, forward, up, answer).await {
+                if let Flow::Again = flow {
+                    continue;
+                }
+                return flow;
+            }
             let count = match self.read_body(up, forward).await {
-                Ok(0) if matches!(answer.body, super::body::Body::UntilClose) => return Flow::Again,
+                Ok(0) if matches!(answer.body, Body::UntilClose) => return Flow::Again,
                 Ok(count) if count > 0 => count,
                 _ => {
                     // The client must not take the part for the whole.
@@ -47,6 +55,45 @@ impl Conn {
                 job.account.reason = "answer_invalid";
                 return Flow::Abort;
             }
+        }
+    }
+
+    /// Passes on a large body of known length without copying it. `None` when it has to be copied.
+    async fn transfer(
+        &mut self,
+        job: &mut Job,
+        forward: &Forward,
+        up: &Connection,
+        answer: &mut Answer,
+    ) -> Option<Flow> {
+        let Body::Length(length) = answer.body else { return None };
+        if length < WORTH_SPLICING {
+            return None;
+        }
+        let mut transfer = Transfer::new(&self.worker.pipes, length)?;
+        self.slot.hear(NODE_OUT | KILL);
+        loop {
+            let before = transfer.left();
+            self.slot.set(clock::now() + forward.read_timeout.min(job.table.limits.send_timeout));
+            let ended = self.slot.wait(|cx| transfer.poll(cx, &up.stream, &self.stream)).await;
+            job.account.bytes_out += before - transfer.left();
+            job.account.reason = match ended {
+                Ok(Ok(())) => {
+                    answer.body = Body::Done;
+                    return Some(Flow::Again);
+                }
+                Ok(Err(TransferEnd::Unable)) => return None,
+                Err(Interrupt::Expired) if transfer.left() < before => continue,
+                Err(Interrupt::Signal(signals)) if signals & KILL == 0 => {
+                    self.slot.hear(KILL);
+                    continue;
+                }
+                Ok(Err(TransferEnd::Sender)) => "node_lost_in_answer",
+                Ok(Err(TransferEnd::Receiver)) => "client_gone",
+                Err(_) if transfer.waits_for_receiver() => "client_does_not_read",
+                Err(_) => "node_lost_in_answer",
+            };
+            return Some(Flow::Abort);
         }
     }
 
@@ -119,5 +166,7 @@ impl Conn {
     }
 }
 
+/// Bodies with so much left are spliced; for less, copying costs less than the system calls that a pipe adds.
+const WORTH_SPLICING: u64 = 128 * 1024;
 /// How long a node that is out may be silent in the middle of an answer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
