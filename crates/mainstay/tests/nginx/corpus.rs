@@ -3,6 +3,11 @@
 use std::path::Path;
 
 use super::check;
+use super::config::fault::Report;
+use super::config::nginx::looks_like_nginx;
+use super::config::print::print;
+use super::config::read_text;
+use super::config::source::Sources;
 
 #[test]
 fn corpus() {
@@ -15,7 +20,21 @@ fn corpus() {
         // The name, for when the check panics.
         println!("{}", file.display());
         check::nginx(&bytes);
+        printed(&String::from_utf8_lossy(&bytes));
     }
+}
+
+/// What is printed of a file without faults reads as what was read of the file.
+fn printed(text: &str) {
+    let (mut sources, mut report) = (Sources::default(), Report::default());
+    let config = read_text("nginx.conf", text, None, &mut sources, &mut report);
+    if report.has_faults() || !looks_like_nginx(text) {
+        return;
+    }
+    let toml = print(&config);
+    let again = read_text("printed.toml", &toml, None, &mut sources, &mut report);
+    assert!(!report.has_faults(), "{toml}\n{:?}", report.found());
+    assert_eq!(config, again, "{toml}");
 }
 
 #[test]
