@@ -261,6 +261,7 @@ fn systemd_is_told() {
             .env("NOTIFY_SOCKET", dir.file("notify"))
             .env("WATCHDOG_USEC", "300000")
             .env_remove("WATCHDOG_PID")
+            .stderr(std::process::Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("it starts");
