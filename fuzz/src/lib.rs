@@ -3,17 +3,15 @@
 #[path = "../../crates/mainstay-wire/tests/support/mod.rs"]
 mod wire;
 
-/// The reader of nginx files alone: the whole of the binary would take long to build for nothing.
-#[path = "../../crates/mainstay/src/config"]
-mod config {
-    pub mod fault;
-    pub mod nginx;
-    pub mod source;
-    pub mod typed;
-}
+/// The configuration alone: the whole of the binary would take long to build for nothing.
+#[path = "../../crates/mainstay/src/config/mod.rs"]
+mod config;
 
 #[path = "../../crates/mainstay/tests/nginx/check.rs"]
 mod nginx_check;
+
+#[path = "../../crates/mainstay/tests/toml/check.rs"]
+mod toml_check;
 
 /// HTTP/1 heads, read and written.
 pub fn head(input: &[u8]) {
@@ -28,4 +26,9 @@ pub fn chunked(input: &[u8]) {
 /// nginx files.
 pub fn nginx(input: &[u8]) {
     nginx_check::nginx(input);
+}
+
+/// TOML files, read, converted and printed.
+pub fn toml(input: &[u8]) {
+    toml_check::toml(input);
 }

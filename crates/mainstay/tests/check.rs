@@ -1,5 +1,7 @@
 //! `mainstay check` on files: examples that are good, and broken ones whose whole report is held.
 
+#![expect(clippy::unwrap_used, reason = "a test says by failing what is wrong")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -339,9 +339,26 @@ impl Kind for StatusNumbers {
     }
 }
 
-/// Text as TOML.
+/// Text as TOML, on one line: between single quotes where that spares escapes.
 pub(in crate::config) fn quoted(text: &str) -> String {
-    ::toml::Value::String(text.to_owned()).to_string()
+    let plain = !text.contains('\'') && !text.chars().any(char::is_control);
+    if plain && text.contains(['"', '\\']) {
+        return format!("'{text}'");
+    }
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            letter if letter.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(letter))),
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// A list as TOML: its entry where there is one, nothing where there is none, over several lines where it is long.
@@ -355,7 +372,7 @@ pub(in crate::config) fn list(mut entries: Vec<String>) -> Option<String> {
 /// A list as TOML, over several lines where it is long.
 pub(in crate::config) fn array(entries: &[String]) -> String {
     let line = format!("[{}]", entries.join(", "));
-    if line.len() <= LINE && !line.contains('\n') || entries.is_empty() {
+    if line.len() <= LINE || entries.is_empty() {
         return line;
     }
     format!("[\n    {},\n]", entries.join(",\n    "))

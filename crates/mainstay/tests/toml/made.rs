@@ -1,0 +1,248 @@
+//! Configurations made up from a seed: every setting is there or not, with any value it can have.
+
+use std::time::Duration;
+
+use super::config::typed::{
+    Act, Admin, Check, Config, Eject, ErrorPage, Limit, Listen, Log, Maybe, Mirror, Node, Policy, Pool, Retry, Route,
+    Run, Span, Spanned,
+};
+
+/// A source of configurations.
+pub(crate) struct Made(fastrand::Rng);
+
+impl Made {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed))
+    }
+
+    pub(crate) fn config(&mut self) -> Config {
+        Config {
+            run: Run { workers: self.count(), drain: self.time() },
+            admin: Admin { at: self.text() },
+            log: Log { level: self.text(), format: self.text(), to: self.text(), access: self.text() },
+            pools: self.tables(Self::pool),
+            listens: self.tables(Self::listen),
+            retries: self.tables(Self::retry),
+            limits: self.tables(Self::limit),
+        }
+    }
+
+    fn pool(&mut self) -> Pool {
+        Pool {
+            nodes: self.list(Self::node),
+            policy: self.maybe(Self::policy),
+            checks: self.list(Self::check),
+            eject: self.maybe(Self::eject),
+            connect: self.time(),
+            keep_idle: self.count(),
+            idle: self.time(),
+            requests_per_connection: self.big_count(),
+            max_connections: self.count(),
+            queue: self.count(),
+            queue_wait: self.time(),
+            all_out: self.text(),
+            slow_start: self.time(),
+            resolve: self.time(),
+            doubt_after: self.time(),
+            retry_ratio: self.maybe(|made| f64::from(made.0.u32(..)) / 1_000.0),
+            retry_per_second: self.count(),
+        }
+    }
+
+    fn node(&mut self) -> Node {
+        let at = some(self.word());
+        if self.0.bool() {
+            return Node { at, ..Node::default() };
+        }
+        Node {
+            at,
+            weight: self.count(),
+            backup: self.flag(),
+            down: self.flag(),
+            max_connections: self.count(),
+            eject: self.maybe(Self::eject),
+        }
+    }
+
+    fn policy(&mut self) -> Policy {
+        match self.0.u8(..5) {
+            0 => Policy::Spread,
+            1 => Policy::Least,
+            2 => Policy::Primary(None),
+            3 => Policy::Primary(Some(some(self.word()))),
+            _ => Policy::Hash(some(self.word())),
+        }
+    }
+
+    fn eject(&mut self) -> Eject {
+        if self.0.bool() {
+            return Eject::Off;
+        }
+        Eject::After { failures: self.count(), within: self.time(), out_for: self.time() }
+    }
+
+    fn check(&mut self) -> Check {
+        Check {
+            http: self.text(),
+            tcp: self.flag(),
+            port: self.maybe(|made| made.0.u16(..)),
+            method: self.text(),
+            host: self.text(),
+            status: self.list(Self::status_or_word),
+            body: self.text(),
+            fields: self.list(Self::word),
+            send: self.text(),
+            expect: self.text(),
+            every: self.time(),
+            every_in_doubt: self.time(),
+            timeout: self.time(),
+            rise: self.count(),
+            fall: self.count(),
+        }
+    }
+
+    fn listen(&mut self) -> Listen {
+        Listen {
+            at: self.list(Self::word),
+            names: self.list(Self::word),
+            default: self.flag(),
+            action: self.act(),
+            routes: self.list(Self::route),
+            limit: self.text(),
+            backlog: self.count(),
+            mode: self.text(),
+            owner: self.text(),
+            access_log: self.flag(),
+            idle: self.time(),
+        }
+    }
+
+    fn route(&mut self) -> Route {
+        Route { path: some(self.word()), internal: self.flag(), action: self.act() }
+    }
+
+    fn act(&mut self) -> Act {
+        Act {
+            to: self.text(),
+            reply: self.maybe(|made| made.0.u16(..)),
+            body: self.text(),
+            location: self.text(),
+            content_type: self.text(),
+            retry: self.text(),
+            host: self.text(),
+            forwarded: self.text(),
+            set: self.list(Self::word),
+            add: self.list(Self::word),
+            mirror: self.list(Self::mirror),
+            read_timeout: self.time(),
+            send_timeout: self.time(),
+            upgrade: self.flag(),
+            body_max: self.size(),
+            error_pages: self.list(Self::error_page),
+            intercept: self.flag(),
+        }
+    }
+
+    fn mirror(&mut self) -> Mirror {
+        let to = some(self.word());
+        if self.0.bool() {
+            return Mirror { to, ..Mirror::default() };
+        }
+        Mirror {
+            to,
+            host: self.text(),
+            set: self.list(Self::word),
+            body_max: self.size(),
+            at_once: self.count(),
+            timeout: self.time(),
+        }
+    }
+
+    fn error_page(&mut self) -> ErrorPage {
+        let mut status = self.list(|made| made.0.u16(..));
+        status.push(some(self.0.u16(..)));
+        ErrorPage { status, answer: self.maybe(|made| made.0.u16(..)), to: some(self.word()) }
+    }
+
+    fn retry(&mut self) -> Retry {
+        let on = self.list(Self::status_or_word);
+        Retry {
+            tries: self.count(),
+            within: self.time(),
+            buffer: self.size(),
+            on: self.0.bool().then_some(on),
+            non_idempotent: self.flag(),
+        }
+    }
+
+    fn limit(&mut self) -> Limit {
+        Limit {
+            request_line: self.size(),
+            head: self.size(),
+            fields: self.count(),
+            head_timeout: self.time(),
+            body_timeout: self.time(),
+            send_timeout: self.time(),
+            idle: self.time(),
+            requests: self.big_count(),
+            connections: self.count(),
+        }
+    }
+
+    fn tables<T>(&mut self, mut make: impl FnMut(&mut Self) -> T) -> Vec<(Spanned<String>, T)> {
+        let count = self.0.usize(..3);
+        (0..count).map(|at| (some(format!("{at}{}", self.word())), make(self))).collect()
+    }
+
+    fn list<T>(&mut self, mut make: impl FnMut(&mut Self) -> T) -> Vec<Spanned<T>> {
+        let count = self.0.usize(..8).saturating_sub(4);
+        (0..count).map(|_| some(make(self))).collect()
+    }
+
+    fn maybe<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Maybe<T> {
+        (self.0.u8(..4) == 0).then(|| some(make(self)))
+    }
+
+    fn text(&mut self) -> Maybe<String> {
+        self.maybe(|made| if made.0.u8(..8) == 0 { String::new() } else { made.word() })
+    }
+
+    fn flag(&mut self) -> Maybe<bool> {
+        self.maybe(|made| made.0.bool())
+    }
+
+    fn count(&mut self) -> Maybe<u32> {
+        self.maybe(|made| made.0.u32(..))
+    }
+
+    fn big_count(&mut self) -> Maybe<u64> {
+        self.maybe(|made| made.0.u64(..i64::MAX as u64))
+    }
+
+    fn size(&mut self) -> Maybe<u64> {
+        self.maybe(|made| made.0.u64(..) >> made.0.u32(..64) << 5 >> 5)
+    }
+
+    fn time(&mut self) -> Maybe<Duration> {
+        self.maybe(|made| match made.0.u8(..3) {
+            0 => Duration::from_millis(made.0.u64(..10_000)),
+            1 => Duration::from_secs(made.0.u64(..86_400) / 60 * 60),
+            _ => Duration::from_nanos(made.0.u64(..366 * 86_400 * 1_000_000_000)),
+        })
+    }
+
+    fn status_or_word(&mut self) -> String {
+        if self.0.bool() { self.0.u16(..).to_string() } else { self.word() }
+    }
+
+    /// Text that is not empty, with whatever may need an escape.
+    fn word(&mut self) -> String {
+        let letters =
+            ['a', 'B', '7', '0', ' ', '.', ':', '/', '-', '"', '\'', '\\', '\n', '\t', '\u{1}', '\u{7f}', 'é', '🌕'];
+        (0..self.0.usize(1..9)).map(|_| self.0.choice(letters).unwrap_or('x')).collect()
+    }
+}
+
+fn some<T>(value: T) -> Spanned<T> {
+    Spanned { value, span: Span::default() }
+}
