@@ -144,11 +144,7 @@ pub(super) const ROWS: &[Row] = &[
         "client_header_buffer_size 1k; client_body_buffer_size 16k; connection_pool_size 512; request_pool_size 4k;",
         "",
     ),
-    (
-        "server",
-        "client_body_temp_path /tmp/mainstay-body; client_body_in_single_buffer off; client_body_in_file_only off;",
-        "",
-    ),
+    ("server", "client_body_temp_path body; client_body_in_single_buffer off; client_body_in_file_only off;", ""),
     ("server", "client_body_in_file_only on;", "fault: `client_body_in_file_only`: Mainstay serves and keeps no files"),
     ("server", "lingering_close on; lingering_time 30s; lingering_timeout 5s; reset_timedout_connection off;", ""),
     // Bytes to clients.
@@ -183,12 +179,12 @@ pub(super) const ROWS: &[Row] = &[
         "",
     ),
     ("http", "log_format main '$remote_addr';", "note: `log_format`: Mainstay's access log has a form of its own"),
-    ("http", "access_log /tmp/mainstay-access.log;", ""),
+    ("http", "access_log ./access.log;", ""),
     ("http", "access_log off;", ""),
     ("http", "access_log syslog:server=127.0.0.1;", "fault: the access log cannot go to `syslog:server=127.0.0.1`"),
     (
         "http",
-        "access_log /tmp/mainstay-access.log combined if=$host;",
+        "access_log ./access.log combined if=$host;",
         "fault: every request is logged, or none: `if=` is not supported",
     ),
     ("location", "access_log off;", "note: a whole server's requests are logged, or none"),

@@ -58,7 +58,7 @@ pub(super) const ROWS: &[Row] = &[
         "proxy_buffering off; proxy_request_buffering off; proxy_buffer_size 8k; proxy_buffers 8 8k; proxy_busy_buffers_size 16k;",
         "",
     ),
-    ("location", "proxy_max_temp_file_size 0; proxy_temp_file_write_size 16k; proxy_temp_path /tmp/mainstay-temp;", ""),
+    ("location", "proxy_max_temp_file_size 0; proxy_temp_file_write_size 16k; proxy_temp_path temp;", ""),
     ("location", "proxy_headers_hash_max_size 512; proxy_headers_hash_bucket_size 64; proxy_socket_keepalive on;", ""),
     (
         "location",
