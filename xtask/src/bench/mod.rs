@@ -47,6 +47,9 @@ pub(crate) struct Bench {
     /// Three rounds of half a second: for a first impression.
     #[arg(long)]
     quick: bool,
+    /// Connections of the load, instead of each row's own number.
+    #[arg(long)]
+    connections: Option<usize>,
     /// Counts system calls per request with strace instead of measuring.
     #[arg(long)]
     syscalls: bool,
@@ -70,7 +73,11 @@ impl Bench {
         if self.quick {
             (self.rounds, self.seconds) = (3, 0.5);
         }
-        let complete = self.only.is_empty() && self.proxies.len() == 3 && !self.quick && !self.syscalls;
+        let complete = self.only.is_empty()
+            && self.proxies.len() == 3
+            && !self.quick
+            && self.connections.is_none()
+            && !self.syscalls;
         let rows = if self.only.is_empty() { Row::all() } else { self.only.clone() };
         debian::install(&self.packages())?;
         let mainstay = self.build()?;
@@ -136,7 +143,7 @@ impl Bench {
         proxy.process.must_run()?;
         let job = row.job(proxy.doors.of(row));
         let shape = Shape {
-            connections: row.connections(),
+            connections: self.connections.unwrap_or_else(|| row.connections()),
             warm: Duration::from_secs_f64(self.seconds * 0.25),
             measure: Duration::from_secs_f64(self.seconds),
         };
