@@ -9,7 +9,7 @@ pub(super) const DRAIN: Duration = Duration::from_secs(30);
 /// peers give a call up after 3.75 s, in which a second node must have had its turn.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
 /// [`super::typed::Pool::keep_idle`]
-pub(super) const KEEP_IDLE: u32 = 16;
+pub(super) const KEEP_IDLE: u32 = 64;
 /// [`super::typed::Pool::idle`]: below the 30 s after which Tessera closes idle connections.
 pub(super) const NODE_IDLE: Duration = Duration::from_secs(20);
 /// [`super::typed::Pool::requests_per_connection`]
