@@ -173,8 +173,12 @@ impl Scene {
     pub(super) fn seen(&mut self, at: &str, out: Option<String>) {
         let Some(player) = self.nodes.iter_mut().find(|player| player.at == at && player.out != out) else { return };
         let text = format!("front: node {} is {}", player.name, out.as_deref().unwrap_or("in"));
+        // Why it is out changes with every check; that it is does not.
+        let news = out.is_some() != player.out.is_some();
         player.out = out;
-        self.say(&text);
+        if news {
+            self.say(&text);
+        }
     }
 
     fn begin(&mut self, number: usize, from: Instant) {

@@ -306,6 +306,6 @@ fn an_upgrade_that_is_declined_is_an_ordinary_answer() {
 }
 
 /// Nothing is added to requests.
-pub(crate) const TRANSPARENT: &str = "host = \"keep\"\nforwarded = \"pass\"";
+pub(crate) const TRANSPARENT: &str = "host = \"keep\"\nforwarded = \"pass\"\nupgrade = true";
 /// The shortest good answer.
 pub(crate) const EMPTY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

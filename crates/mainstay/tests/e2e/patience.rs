@@ -81,7 +81,7 @@ fn a_client_that_does_not_read_is_cut_and_frees_its_node() {
 fn huge_bodies_stream_within_little_memory() {
     kit::run(async {
         let (dir, backend) = (kit::dir(), Backend::tcp().await);
-        let front = kit::front(&dir, &[backend.at()], "", &format!("{TRANSPARENT}\nbody_max = 0"), "").await;
+        let front = kit::front(&dir, &[backend.at()], "", &format!("{TRANSPARENT}\nbody_max = \"0B\""), "").await;
         let mut client = Raw::connect(front.at()).await;
         let before = kit::resident_kib(front.id());
         client.send(format!("POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: {HUGE}\r\n\r\n")).await;
