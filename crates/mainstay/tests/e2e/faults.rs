@@ -170,7 +170,7 @@ fn judged(play: impl AsyncFn() -> (Account, Option<String>)) {
 async fn back(book: &Arc<Book>, node: &str) {
     let since = Instant::now();
     let answers = async || book.answers_of(node, since) >= 20;
-    until("it gets no requests", Duration::from_secs(15), answers).await.expect("it is back");
+    until("it gets no requests", Duration::from_secs(60), answers).await.expect("it is back");
 }
 
 /// Patient enough for a busy machine: what is killed or says that it drains needs no patience to be found out.
