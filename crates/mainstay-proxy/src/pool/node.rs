@@ -25,6 +25,8 @@ pub(crate) struct Node {
     pub(crate) in_flight: Cell<u32>,
     /// Whether the one trial request of the present standing was given out.
     pub(crate) trial_taken: Cell<bool>,
+    /// Whether what waits on it is still to be ended, since it went out.
+    pub(crate) to_be_left: Cell<bool>,
     view: RefCell<NodeView>,
     idle: RefCell<Vec<Idle>>,
     keep_idle: usize,
@@ -51,6 +53,7 @@ impl Node {
             tag,
             in_flight: Cell::new(0),
             trial_taken: Cell::new(false),
+            to_be_left: Cell::new(false),
             view: RefCell::new(view.clone()),
             idle: RefCell::default(),
             keep_idle: usize::try_from(pool.keep_idle).unwrap_or(usize::MAX),
@@ -58,8 +61,8 @@ impl Node {
         }
     }
 
-    /// Takes over how control sees the node. True when what waits on it is to be ended.
-    pub(crate) fn apply(&self, view: &NodeView) -> bool {
+    /// Takes over how control sees the node.
+    pub(crate) fn apply(&self, view: &NodeView) {
         let before = self.standing();
         if before != view.standing {
             self.trial_taken.set(false);
@@ -68,8 +71,10 @@ impl Node {
         if matches!(view.standing, Standing::Out(_) | Standing::Draining) {
             self.idle.borrow_mut().clear();
         }
-        before != view.standing
-            && matches!(view.standing, Standing::Out(OutReason::Check | OutReason::Unresolved | OutReason::Off))
+        if before != view.standing {
+            let reason = |out| matches!(out, OutReason::Check | OutReason::Unresolved | OutReason::Off);
+            self.to_be_left.set(matches!(view.standing, Standing::Out(out) if reason(out)));
+        }
     }
 
     /// Whether it gets new work.

@@ -21,8 +21,9 @@ use tokio::sync::{mpsc, watch};
 use crate::access::AccessBuffer;
 use crate::counters::{Registry, WorkerCounters};
 use crate::http::Spares;
-use crate::pool::{Limits, Pool};
-use crate::view::{Event, Report, Snapshot};
+use crate::params::AllOut;
+use crate::pool::{Limits, Node, Pool};
+use crate::view::{Event, Report, Snapshot, Standing};
 
 pub(crate) use accept::{Listening, Peer};
 pub(crate) use setup::Setup;
@@ -110,7 +111,13 @@ impl Worker {
 
     fn apply_views(&self, pool: &Pool, views: &[crate::view::NodeView]) {
         for (node, view) in pool.nodes.iter().zip(views) {
-            if node.apply(view) {
+            node.apply(view);
+        }
+        // Where all nodes are tried when all are out, nothing is gained by ending what waits on one of them before
+        // another is in.
+        let is_in = |node: &Node| matches!(node.standing(), Standing::In | Standing::Trial);
+        if pool.params.all_out == AllOut::Refuse || pool.nodes.iter().any(is_in) {
+            for node in pool.nodes.iter().filter(|node| node.to_be_left.take()) {
                 self.timers.raise_tagged(node.tag, NODE_OUT);
             }
         }

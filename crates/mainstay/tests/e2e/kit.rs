@@ -9,6 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use mainstay::admin::Place;
+use mainstay::admin::client::ask;
+use mainstay::admin::document::Status;
 use mainstay::demo::load::{Book, Load, Plan, Rows, Target};
 use mainstay::demo::stage::{Dir, Front, Node, until};
 
@@ -101,6 +104,18 @@ pub(crate) async fn post(at: SocketAddr, target: &str, fields: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("it answers");
     answer
+}
+
+/// Waits until the first node of the first pool stands so, by the front's own word.
+pub(crate) async fn standing(front: &Front, standing: &str) {
+    let place = Place::Unix(front.admin().to_owned());
+    let stands = async || {
+        let answer = ask(Some(&place), "GET", "/status").expect("the front answers");
+        let status: Status = serde_json::from_str(&answer.body).expect("a status");
+        let node = status.pools.first().and_then(|pool| pool.nodes.first());
+        node.expect("a node").standing == standing
+    };
+    until(&format!("the node is not {standing}"), Duration::from_secs(20), stands).await.expect("it stands so");
 }
 
 /// Memory a process has resident.

@@ -167,3 +167,32 @@ fn a_frozen_node_without_checks_gives_back_what_may_be_repeated() {
         client.expect(EMPTY).await;
     });
 }
+
+#[test]
+fn what_waits_on_the_last_node_is_ended_only_if_nothing_better_is_meant() {
+    kit::run(async {
+        for (all_out, expect) in [("refuse", "HTTP/1.1 502 Bad Gateway"), ("try", "HTTP/1.1 200 OK")] {
+            let (dir, backend) = (kit::dir(), Backend::tcp().await);
+            let pool = format!(
+                "check = {{ http = \"/health\", every = \"50ms\", timeout = \"100ms\", fall = 1 }}\nall_out = \"{all_out}\""
+            );
+            let front = kit::front(&dir, &[backend.at()], &pool, TRANSPARENT, "").await;
+            let mut client = Raw::connect(front.at()).await;
+            client.send("POST /write HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello").await;
+            let mut checks = Vec::new();
+            let mut node = loop {
+                let mut connection = backend.accept().await;
+                if connection.head().await.starts_with("POST /write ") {
+                    break connection;
+                }
+                checks.push(connection);
+            };
+            // Checks get no answer from here on.
+            kit::standing(&front, "out").await;
+            if all_out == "try" {
+                node.send(EMPTY).await;
+            }
+            assert_eq!(first_line(&client.head().await), expect, "{all_out}");
+        }
+    });
+}
