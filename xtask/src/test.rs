@@ -69,7 +69,7 @@ fn summary(steps: &[Ended]) -> Result<()> {
     for step in steps.iter().filter(|step| !step.good) {
         println!("\n== {} failed; its last lines:", step.name);
         for line in &step.output[step.output.len().saturating_sub(TAIL)..] {
-            println!("{line}");
+            println!("{}", line.chars().take(WIDTH).collect::<String>());
         }
     }
     println!("\n== summary");
@@ -122,6 +122,8 @@ fn number_before(text: &str, word: &str) -> u64 {
 const PACKAGES: &[&str] = &["nginx-light", "libnginx-mod-stream"];
 /// Lines shown again of a step that failed.
 const TAIL: usize = 60;
+/// Characters shown of each.
+const WIDTH: usize = 400;
 
 #[cfg(test)]
 mod tests {

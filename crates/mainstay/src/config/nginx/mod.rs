@@ -1,6 +1,6 @@
 //! Reads an nginx.conf into [`super::typed::Config`].
 //!
-//! [`lex`] splits words, [`ast`] reads blocks, [`include`] adds the files a file names, [`table`] and [`directives`]
+//! [`lex`] splits words, [`ast`] reads blocks, [`mod@include`] adds the files a file names, [`table`] and [`directives`]
 //! say what is done with each directive and where it may stand; [`build`] translates what stands there: [`pools`] and
 //! [`upstream`], [`server`] with [`locations`] and [`action`], and [`stream`].
 
