@@ -1,1 +1,20 @@
-//! Model nodes, load and fixtures for the tests; never a dependency of the product.
+//! What the tests run Mainstay against: a protocol-true *model* of Tessera, a real PostgreSQL, real geth nodes, and
+//! network namespaces in which the names of the documents' configurations exist.
+//!
+//! Everything started here is bounded in time, listens on the loopback interface only and ends with its handle, or with
+//! the thread that started it. This crate is never a dependency of the product, and holds no test of the product itself.
+//!
+//! Read first: [`tessera`], [`Postgres`], [`Process`].
+
+mod geth;
+mod netns;
+mod postgres;
+mod process;
+pub mod tessera;
+mod trouble;
+
+pub use geth::{Geth, geth_binary};
+pub use netns::Netns;
+pub use postgres::Postgres;
+pub use process::{Launch, Process, free_port, until};
+pub use trouble::{Trouble, skipped};
