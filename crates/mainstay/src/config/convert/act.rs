@@ -138,7 +138,7 @@ fn forward(
     let waits = act.read_timeout.unwrap_or(Spanned { value: read_timeout, span: typed.span });
     cx.uses.waits(pool, waits);
     let prefix = to.path.as_deref().map(Arc::from);
-    let upgrade = or(act.upgrade, false);
+    let upgrade = or(act.upgrade, true);
     Some(Forward { pool, prefix, host, forwarded, set_fields, retry, send_timeout, read_timeout, upgrade, mirrors })
 }
 

@@ -40,7 +40,7 @@ pub(super) fn own_field<'t>(cx: &mut Cx<'_>, text: &'t str, span: Span) -> Optio
     let (name, value) = field(cx, text, span)?;
     if FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(&name)) {
         cx.fault(span, format!("{name} belongs to each connection, so Mainstay writes it itself"))
-            .help("leave it out; `upgrade = true` lets WebSocket pass");
+            .help("leave it out; `upgrade` says whether WebSocket passes");
         return None;
     }
     Some((name, value))

@@ -106,8 +106,8 @@ pub(in crate::config) static ACT: &[Setting<Act>] = &[
     Setting {
         key: "upgrade",
         field: &Of(|act: &mut Act| &mut act.upgrade, Flag),
-        default: Standard::Words("`false`"),
-        example: "true",
+        default: Standard::Words("`true`"),
+        example: "false",
         doc: "Whether a client may switch to another protocol (WebSocket). Its connection then becomes a tunnel to one \
               node.",
     },
