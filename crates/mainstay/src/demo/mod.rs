@@ -74,17 +74,17 @@ async fn perform(args: Args, exe: &Path) -> Result<(bool, Cast), Mishap> {
     let load = cast.load()?;
     let scene = RefCell::new(cast.scene(load.book(), !picture.paints()));
     let admin = cast.admin();
-    tokio::select! {
-        played = cast.play(&scene) => played?,
-        () = repaint(&mut picture, &scene) => {}
-        () = watch(&admin, &scene) => {}
-    }
+    let played = tokio::select! {
+        played = cast.play(&scene) => played,
+        () = repaint(&mut picture, &scene) => Ok(()),
+        () = watch(&admin, &scene) => Ok(()),
+    };
     load.finish();
     cast.settle(&scene)?;
     picture.clear();
     drop(picture);
     let scene = scene.into_inner();
-    let verdict = Verdict::of(&scene.acts, scene.begun.elapsed());
+    let verdict = Verdict::of(&scene.acts, scene.begun.elapsed(), played.err());
     report(args, &scene, &verdict)?;
     Ok((verdict.passed, cast))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::load::{Account, Lost};
 use super::scene::{Act, Kind, Over, Progress};
-use super::stage::Fault;
+use super::stage::{Fault, Mishap};
 
 /// Whether an act kept to its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,8 @@ fn reasons(lost: &[Lost]) -> String {
 #[derive(Debug, Serialize)]
 pub(super) struct Verdict {
     pub(super) passed: bool,
+    /// What kept it from being played to its end.
+    pub(super) mishap: Option<String>,
     pub(super) seconds: f64,
     pub(super) requests: usize,
     pub(super) lost: usize,
@@ -142,13 +144,14 @@ pub(super) struct ActVerdict {
 }
 
 impl Verdict {
-    /// Adds up the acts, all of which must be over.
-    pub(super) fn of(acts: &[Act], took: Duration) -> Self {
+    /// Adds up the acts that are over. It passed if all of them are, and did.
+    pub(super) fn of(acts: &[Act], took: Duration, mishap: Option<Mishap>) -> Self {
         let over = || acts.iter().filter_map(|act| act.over().map(|over| (act.kind, over)));
         let sum = |count: fn(&Account) -> usize| over().map(|(_, over)| count(&over.account)).sum();
         let all_over = over().count() == acts.len();
         Self {
             passed: all_over && over().all(|(_, over)| over.ruling.passed()),
+            mishap: mishap.map(|mishap| mishap.to_string()),
             seconds: took.as_secs_f64(),
             requests: sum(|account| account.requests),
             lost: sum(|account| account.lost.len()),

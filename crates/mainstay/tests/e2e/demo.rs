@@ -1,6 +1,6 @@
 //! The demo as a newcomer runs it.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use mainstay::demo::stage::until;
@@ -10,20 +10,38 @@ use crate::kit;
 #[test]
 fn the_demo_passes_and_clears_away() {
     kit::run_alone(async {
-        let demo = start(&["demo", "--json"]);
-        let id = demo.id();
-        let output = tokio::task::spawn_blocking(|| demo.wait_with_output()).await.expect("it is waited for");
-        let output = output.expect("it ends");
-        let said = String::from_utf8_lossy(&output.stderr);
-        let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a verdict in JSON");
-        assert!(output.status.success() && verdict["passed"] == true, "{verdict:#}\n{said}");
-        let acts = verdict["acts"].as_array().expect("acts");
-        let names: Vec<_> = acts.iter().filter_map(|act| act["name"].as_str()).collect();
-        assert_eq!(names, ["calm", "kill", "freeze", "rolling_restart", "reloads"]);
-        assert!(acts.iter().all(|act| act["requests"].as_u64() > Some(100)), "{verdict:#}");
-        assert!(said.contains("node b: frozen"), "progress goes to standard error: {said}");
-        assert_eq!(directories(id), Vec::<String>::new());
+        for attempt in 1..=ATTEMPTS {
+            let demo = start(&["demo", "--json"]);
+            let id = demo.id();
+            let output = tokio::task::spawn_blocking(|| demo.wait_with_output()).await.expect("it is waited for");
+            let output = output.expect("it ends");
+            assert_eq!(directories(id), Vec::<String>::new());
+            if judge(&output) || attempt == ATTEMPTS {
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+                return;
+            }
+        }
     });
+}
+
+/// Whether it passed. It may fail only on a machine that it found too busy to tell.
+fn judge(output: &Output) -> bool {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a verdict in JSON");
+    if let Some(mishap) = verdict["mishap"].as_str() {
+        println!("it was not played to its end: {mishap}\n{said}");
+        return false;
+    }
+    let acts = verdict["acts"].as_array().expect("acts");
+    let names: Vec<_> = acts.iter().filter_map(|act| act["name"].as_str()).collect();
+    assert_eq!(names, ["calm", "kill", "freeze", "rolling_restart", "reloads"]);
+    assert!(acts.iter().all(|act| act["requests"].as_u64() > Some(100)), "{verdict:#}");
+    assert_eq!((&verdict["done_twice"], &verdict["missing"]), (&0.into(), &0.into()), "{verdict:#}");
+    assert!(said.contains("node b: frozen"), "progress goes to standard error: {said}");
+    let passed = output.status.success();
+    assert_eq!(verdict["passed"], passed, "{verdict:#}");
+    assert!(passed || output.stdout.windows(BUSY.len()).any(|text| text == BUSY.as_bytes()), "{verdict:#}\n{said}");
+    passed
 }
 
 #[test]
@@ -68,3 +86,7 @@ fn directories(id: u32) -> Vec<String> {
     let names = all.filter_map(|entry| entry.file_name().into_string().ok());
     names.filter(|name| name.starts_with(&format!("mainstay-demo-{id}-"))).collect()
 }
+
+/// What a demo says that could not keep time.
+const BUSY: &str = "this machine is busy";
+const ATTEMPTS: u32 = 4;
