@@ -61,6 +61,8 @@ pub(super) struct Table {
     seconds: f64,
     samples: Vec<(Row, Subject, Sample)>,
     faults: Vec<String>,
+    /// What else the machine had to do when it began.
+    load: String,
 }
 
 /// The figures of one proxy in one row.
@@ -74,7 +76,9 @@ struct Cell {
 
 impl Table {
     pub(super) fn new(subjects: &[Subject], rounds: usize, seconds: f64) -> Self {
-        Self { subjects: subjects.to_vec(), rounds, seconds, samples: Vec::new(), faults: Vec::new() }
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split_whitespace().next().unwrap_or("unknown").to_owned();
+        Self { subjects: subjects.to_vec(), rounds, seconds, samples: Vec::new(), faults: Vec::new(), load }
     }
 
     pub(super) fn add(&mut self, row: Row, subject: Subject, sample: Sample) {
@@ -149,13 +153,15 @@ impl Table {
         let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
         let mut text = format!(
-            "- {}, {} cores; Linux {}; {}\n- {} rounds of {} s for each proxy and row, in turn\n",
+            "- {}, {} cores; Linux {}; {}\n- {} rounds of {} s for each proxy and row, in turn\n\
+             - load average when the run began: {} (above 1, other work disturbs the figures, the latencies most of all)\n",
             model.map_or("unknown processor", |(_, name)| name.trim()),
             std::thread::available_parallelism().map_or(0, usize::from),
             said("uname", &["-r"]),
             said("date", &["-u", "+%Y-%m-%d"]),
             self.rounds,
             self.seconds,
+            self.load,
         );
         for &subject in &self.subjects {
             let _ = writeln!(text, "- {}", subject.version(site)?);
@@ -224,6 +230,8 @@ const TAIL: &str = "
 - Several cores: each proxy has one worker here.
 - Real networks: everything goes over loopback, where the kernel does for each packet what a network card would do, and
   does part of it on the sender's account.
+- What a proxy could save at most: nearly all of \"TCP, 300 B there and back\" is spent in the kernel, on two reads and two
+  writes, and the small HTTP rows contain the same.
 - A proxy that is not busy all the time sleeps and wakes more often than one that is, which costs it processor time per
   request. The quicker proxy bears more of that cost here, because the load generator is the limit for it.
 - Work that Mainstay does not do yet: TLS and HTTP/2.
