@@ -11,7 +11,7 @@ use super::job::{Account, Job};
 use super::route::{Route, Table};
 use super::spares::Buffers;
 use super::template::{self, Context};
-use crate::params::{Action, HashKey, Policy};
+use crate::params::{Action, HashKey, HostRule, Policy};
 
 /// What has become of the bytes of a head.
 pub(super) enum Prepared {
@@ -19,7 +19,7 @@ pub(super) enum Prepared {
     More,
     /// They are no request that can be served.
     Refused(h1::Fault),
-    /// They are one. Its head for the node is in the buffers.
+    /// They are one. Its head for the node is in the buffers, unless it differs from node to node.
     Ready(Job),
 }
 
@@ -46,7 +46,9 @@ impl Conn {
         if let (None, Action::Forward(forward), Some(pool)) = (job.refusal, &route.params.action, &route.pool) {
             job.upgrade &= forward.upgrade;
             let context = self.context(&request, &route);
-            route.node_head(forward, None, job.upgrade).write(&context, buffers);
+            if forward.host != HostRule::Node {
+                route.node_head(forward, None, job.upgrade).write(&context, buffers);
+            }
             if let Policy::Hash(key) = &pool.params.policy {
                 write_key(key, &context, &mut buffers.key);
             }
