@@ -27,7 +27,7 @@ pub struct Run {
 /// The listener for operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admin {
-    /// At the place of [`Self::Unix`] that the program chooses by its user.
+    /// At the place that the program chooses by its user and environment.
     Default,
     /// There is none.
     Off,

@@ -29,8 +29,8 @@ pub(in crate::config) static ADMIN: &[Setting<Admin>] = &[Setting {
     key: "at",
     field: &Of(|admin: &mut Admin| &mut admin.at, Text("`\"unix:/path\"`, `\"host:port\"` or `\"off\"`")),
     default: Standard::Words(
-        "`MAINSTAY_ADMIN` of the environment, or the first of these that can be had: \
-         `\"unix:/run/mainstay/admin.sock\"`, `$XDG_RUNTIME_DIR/mainstay/admin.sock`, `/tmp/mainstay-UID/admin.sock`",
+        "what the variable `MAINSTAY_ADMIN` says, else the first that can be had of `/run/mainstay/admin.sock`, \
+         `$XDG_RUNTIME_DIR/mainstay/admin.sock` and `/tmp/mainstay-UID/admin.sock`",
     ),
     example: r#""127.0.0.1:9901""#,
     doc: "Where `mainstay status`, `reload`, `drain` and `admit` reach this process, and where `/metrics` and `/status` \
