@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that has to hold before a change lands.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,9 @@ impl Test {
         eprintln!("== packages");
         let start = Instant::now();
         let mut output = Vec::new();
-        if let Err(error) = debian::install(PACKAGES) {
+        let go = (!has_go()).then_some(GO);
+        let packages: Vec<&str> = PACKAGES.iter().copied().chain(go).collect();
+        if let Err(error) = debian::install(&packages) {
             let skip = "SKIPPED: what needs these packages";
             let advice = "`cargo xtask test --without-packages` skips what needs them";
             output.push(format!("{error:#}\n{}", if self.without_packages { skip } else { advice }));
@@ -47,6 +50,12 @@ impl Test {
         let good = output.is_empty() || self.without_packages;
         Ended { name: "packages", time: start.elapsed(), good, output }
     }
+}
+
+/// Go may be there without being a package.
+fn has_go() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).chain([PathBuf::from("/usr/local/go/bin")]).any(|folder| folder.join("go").exists())
 }
 
 fn tidy_step() -> Ended {
@@ -118,8 +127,11 @@ fn number_before(text: &str, word: &str) -> u64 {
     before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// Real systems that the tests run: nginx is asked whether it reads its files as Mainstay does.
-const PACKAGES: &[&str] = &["nginx-light", "libnginx-mod-stream"];
+/// Real systems that the tests run: PostgreSQL under the model of Tessera, network namespaces in which the names of the
+/// documents exist, and nginx, which is asked whether it reads its files as Mainstay does.
+const PACKAGES: &[&str] = &["iproute2", "libnginx-mod-stream", "nginx-light", "postgresql"];
+/// Builds geth.
+const GO: &str = "golang-go";
 /// Lines shown again of a step that failed.
 const TAIL: usize = 60;
 /// Characters shown of each.

@@ -150,13 +150,14 @@ impl Table {
     }
 
     fn machine(&self, site: &Site) -> Result<String> {
-        let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cores = processors.lines().filter(|line| line.starts_with("processor")).count();
+        let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
         let mut text = format!(
             "- {}, {} cores; Linux {}; {}\n- {} rounds of {} s for each proxy and row, in turn\n\
              - load average when the run began: {} (above 1, other work disturbs the figures, the latencies most of all)\n",
             model.map_or("unknown processor", |(_, name)| name.trim()),
-            std::thread::available_parallelism().map_or(0, usize::from),
+            cores,
             said("uname", &["-r"]),
             said("date", &["-u", "+%Y-%m-%d"]),
             self.rounds,
