@@ -149,7 +149,9 @@ impl Conn {
         let (worker, stream) = (&self.worker, &mut self.stream);
         let read = self.slot.wait(|cx| stream.poll_read(cx, &mut worker.lent.borrow_mut())).await;
         match read {
-            Ok(Ok(0) | Err(_)) => Err(Flow::Abort),
+            // It may say no more and read on: what it was answered must reach it.
+            Ok(Ok(0)) => Err(Flow::Close),
+            Ok(Err(_)) => Err(Flow::Abort),
             Ok(Ok(count)) => {
                 self.now = clock::now();
                 begun.get_or_insert(self.now);
@@ -162,6 +164,7 @@ impl Conn {
             // A request may be on its way just now, so an idle connection that is to end hears one more.
             Err(Interrupt::Signal(signals)) if signals & KILL == 0 => {
                 self.slot.lower(DRAIN);
+                self.now = clock::now();
                 Ok(())
             }
             Err(Interrupt::Signal(_)) => Err(Flow::Abort),
@@ -217,9 +220,9 @@ impl Conn {
         }
     }
 
-    /// The listener's routes as they are now; `None` once the plan has the listener no longer.
+    /// The listener's routes as they are now; `None` once it is one for TCP.
     fn table(&self) -> Option<Rc<route::Table>> {
-        self.worker.setup().table(self.listening.index()?).map(Rc::clone)
+        self.listening.table()
     }
 
     /// Whether clients are to be told that the connection ends.

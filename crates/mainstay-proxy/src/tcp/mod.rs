@@ -80,15 +80,14 @@ pub(crate) fn serve(
 impl Session {
     /// A session as the plan has it just now; `None`, and a reset for the client, when the plan has none.
     fn open(worker: Rc<Worker>, listening: Rc<Listening>, client: Stream, peer: Peer, permit: Permit) -> Option<Self> {
-        let setup = worker.setup();
-        let params = listening.index().and_then(|index| setup.plan.listeners.get(index));
-        let found = match params.map(|params| &params.service) {
-            Some(Service::Tcp(params)) => {
-                setup.pool(params.pool).zip(listening.counters()).map(|found| (params, found))
+        let place = listening.setup();
+        let found = place.as_ref().zip(listening.counters()).and_then(|((setup, index), counters)| {
+            match &setup.plan.listeners.get(*index)?.service {
+                Service::Tcp(params) => Some((params, setup.pool(params.pool)?, counters)),
+                Service::Http(_) => None,
             }
-            _ => None,
-        };
-        let Some((params, (pool, counters))) = found else {
+        });
+        let Some((params, pool, counters)) = found else {
             client.reset_on_close();
             return None;
         };

@@ -15,6 +15,7 @@ use mainstay_io::timer::{Interrupt, Slot};
 
 use super::{DRAIN, KILL, Setup, Worker};
 use crate::counters::ListenerCounters;
+use crate::http::route::Table;
 use crate::params::{At, Service};
 use crate::pool::{Limit, Permit};
 use crate::{http, tcp};
@@ -32,8 +33,9 @@ pub(crate) struct Listening {
     place: RefCell<Option<Place>>,
 }
 
-/// Where a listener stands in the current plan.
+/// Where a listener stands in the current plan, or stood in the last one that had it.
 struct Place {
+    setup: Rc<Setup>,
     index: usize,
     name: Arc<str>,
     counters: Arc<ListenerCounters>,
@@ -57,10 +59,13 @@ impl Listening {
         Self { at, address, port, ending: Cell::new(false), group, place: RefCell::default() }
     }
 
-    /// Finds the listener's place in `setup`'s plan.
-    pub(super) fn settle(&self, setup: &Setup, worker: &Worker) {
+    /// Finds the listener's place in `setup`'s plan. One that the plan has no longer keeps the place it had, for those
+    /// of its clients whose last request is on its way.
+    pub(super) fn settle(&self, setup: &Rc<Setup>, worker: &Worker) {
         let found = setup.plan.listeners.iter().enumerate().find(|(_, params)| params.at == self.at);
-        self.place.replace(found.map(|(index, params)| Place {
+        let Some((index, params)) = found else { return };
+        self.place.replace(Some(Place {
+            setup: Rc::clone(setup),
             index,
             name: Arc::clone(&params.name),
             counters: worker.registry.listener(worker.index, &params.name),
@@ -68,9 +73,16 @@ impl Listening {
         }));
     }
 
-    /// Its index in the plan's listeners; `None` once the plan has it no longer.
-    pub(crate) fn index(&self) -> Option<usize> {
-        self.place.borrow().as_ref().map(|place| place.index)
+    /// What it runs, and its index in the listeners of that plan; `None` while no plan has had it.
+    pub(crate) fn setup(&self) -> Option<(Rc<Setup>, usize)> {
+        self.place.borrow().as_ref().map(|place| (Rc::clone(&place.setup), place.index))
+    }
+
+    /// Its routes; `None` for TCP.
+    pub(crate) fn table(&self) -> Option<Rc<Table>> {
+        let place = self.place.borrow();
+        let place = place.as_ref()?;
+        place.setup.table(place.index).map(Rc::clone)
     }
 
     /// Its name in the plan.
@@ -81,6 +93,11 @@ impl Listening {
     /// Its counters.
     pub(crate) fn counters(&self) -> Option<Arc<ListenerCounters>> {
         self.place.borrow().as_ref().map(|place| Arc::clone(&place.counters))
+    }
+
+    /// Whether it has as many clients as it may have.
+    fn is_full(&self) -> bool {
+        self.place.borrow().as_ref().is_none_or(|place| place.limit.as_ref().is_some_and(|limit| limit.is_full()))
     }
 
     fn permit(&self) -> Option<Permit> {
@@ -94,9 +111,15 @@ impl Worker {
     pub(super) async fn accept(self: Rc<Self>, listening: Rc<Listening>, listener: Listener, slot: Slot) {
         slot.hear(DRAIN | KILL);
         while !listening.ending.get() {
-            let Some(permit) = room(&listening, &slot).await else { break };
+            if !room(&listening, &slot).await {
+                break;
+            }
             match slot.wait(|cx| listener.poll_accept(cx)).await {
-                Ok(Ok((stream, peer))) => self.admit(&listening, stream, peer, permit),
+                Ok(Ok((stream, peer))) => {
+                    // Taken only now: a worker whose turn does not come must not keep one from the others.
+                    let Some(permit) = permit(&listening, &slot).await else { break };
+                    self.admit(&listening, stream, peer, permit);
+                }
                 Ok(Err(error)) => accept_failed(&listening, &slot, &error).await,
                 // Another listener may be the one that ends; the loop's condition tells.
                 Err(Interrupt::Signal(KILL)) => return,
@@ -114,8 +137,8 @@ impl Worker {
         let Some(counters) = listening.counters() else { return };
         counters.accepted.one();
         let peer = peer.map_or(Peer::Unix, Peer::Tcp);
-        let setup = self.setup();
-        let Some(params) = listening.index().and_then(|index| setup.plan.listeners.get(index)) else { return };
+        let Some((setup, index)) = listening.setup() else { return };
+        let Some(params) = setup.plan.listeners.get(index) else { return };
         let (worker, listening) = (Rc::clone(self), Rc::clone(listening));
         match &params.service {
             Service::Http(_) => {
@@ -128,12 +151,24 @@ impl Worker {
     }
 }
 
-/// Waits until the listener may have one more client; `None` when it is to end.
-async fn room(listening: &Listening, slot: &Slot) -> Option<Permit> {
+/// Waits for the share of a client that has come; `None` when the listener is to end.
+async fn permit(listening: &Listening, slot: &Slot) -> Option<Permit> {
     loop {
         if let Some(permit) = listening.permit() {
-            slot.clear();
             return Some(permit);
+        }
+        if !room(listening, slot).await {
+            return None;
+        }
+    }
+}
+
+/// Waits until the listener may have one more client; false when it is to end.
+async fn room(listening: &Listening, slot: &Slot) -> bool {
+    loop {
+        if !listening.is_full() {
+            slot.clear();
+            return true;
         }
         if let Some(counters) = listening.counters() {
             counters.limits.one(crate::counters::Limit::Connections);
@@ -141,8 +176,8 @@ async fn room(listening: &Listening, slot: &Slot) -> Option<Permit> {
         // Another worker's client may be the one that leaves, so this is looked at again and again.
         slot.set(clock::now() + LOOK_AGAIN);
         match slot.interrupted().await {
-            Interrupt::Signal(_) if listening.ending.get() => return None,
-            Interrupt::Signal(KILL) => return None,
+            Interrupt::Signal(_) if listening.ending.get() => return false,
+            Interrupt::Signal(KILL) => return false,
             Interrupt::Signal(_) => slot.lower(DRAIN),
             Interrupt::Expired => {}
         }

@@ -89,6 +89,36 @@ fn sigterm_lets_what_is_under_way_finish() {
 }
 
 #[test]
+fn an_idle_client_gets_one_more_answer_when_its_listener_ends() {
+    kit::run(async {
+        for by_reload in [true, false] {
+            let node = Puppet::new().await;
+            let kept = configuration(&[node.at().to_string()]);
+            let mut it = Mainstay::start(&(kept.clone() + &listener("second"))).await;
+            let mut client = Client::connect(it.listener("second")).await;
+            client.get("/first").await;
+            let mut asked = node.asked().await;
+            asked.answer("1").await;
+            client.answered().await;
+            // It has idled for longer than it gets at last.
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            if by_reload {
+                it.write(&kept);
+                assert_eq!(it.command(&["reload"]).await.code, Some(0));
+            } else {
+                it.signal(Signal::TERM);
+                it.says("stopping").await;
+            }
+            client.get("/last").await;
+            asked.head().await;
+            asked.answer("2").await;
+            assert_eq!(client.answered().await.1, "2");
+            assert_eq!(client.head().await, "", "but not a second one");
+        }
+    });
+}
+
+#[test]
 fn a_second_sigterm_and_a_first_sigint_end_it_at_once() {
     for signals in [&[Signal::TERM, Signal::TERM][..], &[Signal::INT]] {
         kit::run(async {
