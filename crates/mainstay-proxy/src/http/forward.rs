@@ -23,13 +23,16 @@ impl Conn {
         let Some(pool) = job.route.pool.clone() else { return Flow::Abort };
         pool.count_request(job.begun);
         let mut same = None;
+        let mut in_turn = !pool.is_line();
         let flow = loop {
             let key = if buffers.key.is_empty() { Key::None } else { Key::Bytes(&buffers.key) };
-            let Some(index) = same.take().or_else(|| pool.pick(key, &buffers.tried, self.now)) else {
+            let picked = if in_turn { same.take().or_else(|| pool.pick(key, &buffers.tried, self.now)) } else { None };
+            let Some(index) = picked else {
                 match Box::pin(self.no_node(job, buffers, &pool)).await {
-                    Ok(()) => continue,
+                    Ok(()) => in_turn = true,
                     Err(flow) => break flow,
                 }
+                continue;
             };
             let Some(node) = pool.node(index) else { break Flow::Abort };
             let aim = &Aim { forward, pool: &pool, node, index };
@@ -42,11 +45,16 @@ impl Conn {
                 Attempt::Failed(failed) => failed,
             };
             self.now = clock::now();
+            if failed.outcome == Outcome::Busy {
+                // Another worker has got the last connection meanwhile: the queue is for that.
+                buffers.tried.pop();
+                continue;
+            }
+            let decision = failed.decided.unwrap_or_else(|| self.again(job, buffers, aim, &failed));
             self.note_failure(aim, &failed, buffers);
             if self.slot.raised() & KILL != 0 {
                 break Flow::Abort;
             }
-            let decision = failed.decided.unwrap_or_else(|| self.again(job, buffers, aim, &failed));
             match decision {
                 Decision::Another => {}
                 Decision::Same => {
@@ -72,7 +80,7 @@ impl Conn {
         }
     }
 
-    /// Whether the request is tried again.
+    /// Whether the request is tried again after this try, which is not among the buffers' `tries` yet.
     pub(super) fn again(&self, job: &Job, buffers: &Buffers, aim: &Aim<'_>, failed: &Failed) -> Decision {
         let now = self.now;
         let decision = retry::decide(
@@ -84,7 +92,7 @@ impl Conn {
                 answer: retry::Answer::NotBegun,
                 body: job.kept,
                 connection: failed.connection,
-                tries: u32::try_from(buffers.tries.len()).unwrap_or(u32::MAX),
+                tries: u32::try_from(buffers.tries.len() + 1).unwrap_or(u32::MAX),
                 nodes_left: aim.pool.left(&buffers.tried),
                 elapsed: now.since(job.begun),
             },

@@ -15,9 +15,9 @@ use crate::pool::Pool;
 use crate::worker::{KILL, QUEUE};
 
 impl Conn {
-    /// No node could be picked. Waits for a connection if that is all that is missing; else the client gets an answer.
+    /// No node could be picked, or others wait for one already. Waits for a connection if that is all that is missing; else the client gets an answer.
     pub(super) async fn no_node(&mut self, job: &mut Job, buffers: &mut Buffers, pool: &Rc<Pool>) -> Result<(), Flow> {
-        let reason = if pool.is_busy(&buffers.tried) {
+        let reason = if pool.is_line() || pool.is_busy(&buffers.tried) {
             match self.queue(pool, job.begun, &buffers.tried).await {
                 Ok(()) => return Ok(()),
                 Err(Limit::QueueFull) => "queue_full",
@@ -34,7 +34,7 @@ impl Conn {
     /// Waits in the pool's queue until a node can be picked.
     async fn queue(&mut self, pool: &Rc<Pool>, begun: Moment, tried: &[u32]) -> Result<(), Limit> {
         let me = self.slot.raiser();
-        if !pool.enqueue(me.clone()) {
+        if !pool.enqueue(me.clone(), tried) {
             self.limit(Limit::QueueFull);
             return Err(Limit::QueueFull);
         }
@@ -42,7 +42,7 @@ impl Conn {
         self.slot.hear(QUEUE | KILL);
         let end = begun + pool.params.queue.wait;
         let waited = loop {
-            if pool.left(tried) > 0 {
+            if pool.is_turn(&me, tried) {
                 break Ok(());
             }
             if clock::now() >= end {
@@ -58,6 +58,8 @@ impl Conn {
         };
         pool.counters.waiting.sub(1);
         pool.dequeue(&me);
+        // The node has its whole time from here on.
+        self.now = clock::now();
         waited
     }
 }

@@ -101,8 +101,7 @@ impl Conn {
             return Err(Upload::Refused(413));
         }
         buffers.rest.extend_from_slice(rest);
-        let written = write_now(&up.stream, body, &[]).map_err(|_| Upload::Failed(Failed::broken(up)))?;
-        buffers.unsent.extend_from_slice(body.get(written..).unwrap_or_default());
+        // Before it is written: where that fails, another node may get all of it.
         let most = forward.retry.buffer.max(job.mirrored());
         if job.kept == retry::Body::Kept && job.body_seen <= most as u64 {
             self.input.extend_from_slice(body);
@@ -112,6 +111,8 @@ impl Conn {
             self.input.truncate(job.head_len);
             job.body_here = 0;
         }
+        let written = write_now(&up.stream, body, &[]).map_err(|_| Upload::Failed(Failed::broken(up)))?;
+        buffers.unsent.extend_from_slice(body.get(written..).unwrap_or_default());
         Ok(())
     }
 

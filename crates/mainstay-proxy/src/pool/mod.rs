@@ -6,9 +6,9 @@ mod connection;
 mod limit;
 mod node;
 mod pick;
+mod queue;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(crate) struct Pool {
     picker: RefCell<pick::Picker>,
     budget: RefCell<Budget>,
     limit: Option<Arc<Limit>>,
-    waiting: RefCell<VecDeque<Raiser>>,
+    waiting: queue::Queue,
 }
 
 /// What a pool is made with besides its parameters.
@@ -62,7 +62,7 @@ impl Pool {
             picker: RefCell::new(pick::Picker::new(params, maker.worker)),
             budget: RefCell::new(Budget::new(params.budget.ratio, params.budget.per_second)),
             limit: maker.limits.get(&format!("pool {}", params.name), params.max_connections),
-            waiting: RefCell::default(),
+            waiting: queue::Queue::default(),
             params: params.clone(),
         }
     }
@@ -132,26 +132,32 @@ impl Pool {
         Some(guard.reused(stream, requests))
     }
 
-    /// Queues for a connection; false when the queue is full.
-    pub(crate) fn enqueue(&self, who: Raiser) -> bool {
-        let mut waiting = self.waiting.borrow_mut();
-        let room = waiting.len() < usize::try_from(self.params.queue.length).unwrap_or(usize::MAX);
-        if room {
-            waiting.push_back(who);
-        }
-        room
+    /// Queues for a connection, behind whoever waits already; false when the queue is full. `tried` are the nodes that
+    /// are no use to `who`.
+    pub(crate) fn enqueue(&self, who: Raiser, tried: &[u32]) -> bool {
+        let most = usize::try_from(self.params.queue.length).unwrap_or(usize::MAX);
+        self.waiting.join(who, !tried.is_empty(), most)
     }
 
-    /// Leaves the queue.
+    /// Leaves the queue. The next may find that there is more than one connection to be had.
     pub(crate) fn dequeue(&self, who: &Raiser) {
-        self.waiting.borrow_mut().retain(|waiting| !waiting.is_same(who));
+        self.waiting.leave(who);
+        self.wake_next();
+    }
+
+    /// Whether somebody waits whose turn it is before any newcomer's.
+    pub(crate) fn is_line(&self) -> bool {
+        self.waiting.is_line()
+    }
+
+    /// Whether it is the turn of `who` in the queue, and there is a node for it that is not among `tried`.
+    pub(crate) fn is_turn(&self, who: &Raiser, tried: &[u32]) -> bool {
+        (!tried.is_empty() || self.waiting.is_next(who)) && self.left(tried) > 0
     }
 
     /// Wakes the first in the queue, for a connection has become free.
     fn wake_next(&self) {
-        if let Some(first) = self.waiting.borrow().front() {
-            first.raise(crate::worker::QUEUE);
-        }
+        self.waiting.wake(crate::worker::QUEUE);
     }
 
     /// Ends what has idled too long, or has come to its end while it idled.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay_io::clock;
 use mainstay_io::listen;
-use mainstay_io::timer::Interrupt;
+use mainstay_io::timer::{Interrupt, Raiser};
 
 use super::{End, Farewell, Session};
 use crate::access::Outcome;
@@ -40,10 +40,13 @@ impl Session {
     pub(super) async fn dial(&mut self) -> Result<NodeEnd, End> {
         let address = self.hash_key();
         let (mut tried, mut failures) = (Vec::new(), 0);
+        let mut in_turn = !self.pool.is_line();
         loop {
             let key = address.as_deref().map_or(Key::None, Key::Bytes);
-            let Some(index) = self.pool.pick(key, &tried, clock::now()) else {
+            let picked = if in_turn { self.pool.pick(key, &tried, clock::now()) } else { None };
+            let Some(index) = picked else {
                 self.no_node(&mut tried).await?;
+                in_turn = true;
                 continue;
             };
             if let Some((failed, _)) = self.account.tries.last()
@@ -132,7 +135,7 @@ impl Session {
     async fn no_node(&mut self, tried: &mut Vec<u32>) -> Result<(), End> {
         let failed = |index: &u32| self.account.tries.iter().any(|(known, _)| known == index);
         tried.retain(failed);
-        if !self.pool.is_busy(tried) {
+        if !self.pool.is_line() && !self.pool.is_busy(tried) {
             if tried.is_empty() {
                 self.pool.counters.no_node.one();
                 return Err(End::refused(Close::Node, "no_node"));
@@ -140,21 +143,21 @@ impl Session {
             return Err(End::refused(Close::Node, "no_connection"));
         }
         let me = self.slot.raiser();
-        if !self.pool.enqueue(me.clone()) {
+        if !self.pool.enqueue(me.clone(), tried) {
             return Err(self.limit_reached(Limit::QueueFull, "queue_full"));
         }
         self.pool.counters.waiting.add(1);
-        let waited = self.queue(tried).await;
+        let waited = self.queue(&me, tried).await;
         self.pool.counters.waiting.sub(1);
         self.pool.dequeue(&me);
         waited
     }
 
     /// Waits until a node can be picked.
-    async fn queue(&self, tried: &[u32]) -> Result<(), End> {
+    async fn queue(&self, me: &Raiser, tried: &[u32]) -> Result<(), End> {
         let end = self.begun + self.pool.params.queue.wait;
         self.slot.hear(QUEUE | KILL);
-        while self.pool.left(tried) == 0 {
+        while !self.pool.is_turn(me, tried) {
             let now = clock::now();
             if now >= end {
                 return Err(self.limit_reached(Limit::QueueTimeout, "queue_timeout"));

@@ -140,5 +140,47 @@ fn a_node_that_is_silent_is_answered_for_with_504() {
     });
 }
 
+#[test]
+fn whoever_waits_for_a_connection_is_served_in_turn_and_has_its_whole_time() {
+    kit::run(async {
+        let (dir, backend) = (kit::dir(), Backend::tcp().await);
+        let (pool, listen) =
+            ("max_connections = 1\nqueue_wait = \"20s\"", format!("{TRANSPARENT}\nread_timeout = \"2s\""));
+        let front = kit::front(&dir, &[backend.at()], pool, &listen, "[run]\nworkers = 1").await;
+        let (mut first, mut second) = (Raw::connect(front.at()).await, Raw::connect(front.at()).await);
+        first.send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /3 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let mut node = backend.accept().await;
+        assert_eq!(first_line(&node.head().await), "GET /1 HTTP/1.1");
+        second.send("POST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await;
+        for (client, next) in [(&mut first, "POST /2 HTTP/1.1"), (&mut second, "GET /3 HTTP/1.1")] {
+            // Each is less than the node may take, both together are more.
+            tokio::time::sleep(Duration::from_millis(1300)).await;
+            node.send(EMPTY).await;
+            client.expect(EMPTY).await;
+            assert_eq!(first_line(&node.head().await), next);
+        }
+        node.send(EMPTY).await;
+        first.expect(EMPTY).await;
+    });
+}
+
+#[test]
+fn the_last_place_of_a_listener_is_for_whichever_worker_is_asked() {
+    kit::run(async {
+        let (dir, backend) = (kit::dir(), Backend::tcp().await);
+        let rest = "[run]\nworkers = 3\n[limit.default]\nconnections = 1";
+        let front = kit::front(&dir, &[backend.at()], "", TRANSPARENT, rest).await;
+        // The kernel deals connections out among the workers: one of a dozen comes to each of them.
+        for _ in 0..12 {
+            let mut client = Raw::connect(front.at()).await;
+            client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+            let mut node = backend.accept().await;
+            node.head().await;
+            node.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+            assert!(client.rest().await.starts_with("HTTP/1.1 200 "));
+        }
+    });
+}
+
 const HUGE: usize = 200 * (1 << 20);
 const BLOCK: usize = 1 << 18;

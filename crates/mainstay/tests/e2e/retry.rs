@@ -1,6 +1,10 @@
 //! What may be repeated on another node, and what never is.
 
+use std::net::Shutdown;
+
 use mainstay::demo::stage::Port;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixListener;
 
 use crate::kit;
 use crate::messages::{EMPTY, TRANSPARENT};
@@ -90,6 +94,52 @@ fn a_write_that_was_sent_is_never_repeated() {
         client.send("GET /next HTTP/1.1\r\nHost: x\r\n\r\n").await;
         let (_, _, head) = first(&one, &two).await;
         assert_eq!(first_line(&head), "GET /next HTTP/1.1");
+    });
+}
+
+#[test]
+fn a_body_that_breaks_off_is_repeated_whole() {
+    kit::run(async {
+        let dir = kit::dir();
+        let (path, two) = (dir.file("one.sock"), Backend::unix(&dir.file("two.sock")));
+        let one = UnixListener::bind(&path).expect("a socket");
+        let one_at = format!("unix:{}", path.display());
+        let pool = "policy = \"primary\"";
+        let front = kit::front(&dir, &[one_at, two.at()], pool, TRANSPARENT, "").await;
+        let mut client = Raw::connect(front.at()).await;
+        client.send("PUT /whole HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello").await;
+        let (mut broken, _) = one.accept().await.expect("a connection");
+        let mut got = Vec::new();
+        while !got.ends_with(b"hello") {
+            assert!(broken.read_buf(&mut got).await.expect("it can be read") > 0);
+        }
+        // It takes no more and says nothing, so that the front finds out by writing.
+        let broken = broken.into_std().expect("a socket");
+        broken.shutdown(Shutdown::Read).expect("it can be shut");
+        client.send("world").await;
+        let mut node = two.accept().await;
+        assert_eq!(first_line(&node.head().await), "PUT /whole HTTP/1.1");
+        node.expect("helloworld").await;
+        node.send(EMPTY).await;
+        client.expect(EMPTY).await;
+    });
+}
+
+#[test]
+fn a_status_counts_as_a_try() {
+    kit::run(async {
+        let (dir, nodes) = (kit::dir(), [Backend::tcp().await, Backend::tcp().await, Backend::tcp().await]);
+        let at: Vec<_> = nodes.iter().map(Backend::at).collect();
+        let (listen, rest) = (format!("{TRANSPARENT}\nretry = \"two\""), "[retry.two]\ntries = 2\non = [503]");
+        let front = kit::front(&dir, &at, "policy = \"primary\"\neject = \"off\"", &listen, rest).await;
+        let mut client = Raw::connect(front.at()).await;
+        client.send("GET /read HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        for (node, name) in nodes.iter().zip(["first", "second"]) {
+            let mut node = node.accept().await;
+            assert_eq!(first_line(&node.head().await), "GET /read HTTP/1.1");
+            node.send(format!("HTTP/1.1 503 {name}\r\nContent-Length: 0\r\n\r\n")).await;
+        }
+        assert_eq!(first_line(&client.head().await), "HTTP/1.1 503 second");
     });
 }
 
