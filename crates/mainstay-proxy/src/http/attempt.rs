@@ -112,8 +112,9 @@ impl Conn {
         let sent_at = self.now;
         // Whether what came behind an interim response is still to be looked at.
         let mut look_again = false;
+        let mut interims = 0;
         loop {
-            if !job.body.is_done() || !buffers.unsent.is_empty() {
+            if !look_again && (!job.body.is_done() || !buffers.unsent.is_empty()) {
                 Box::pin(self.send_body(job, buffers, aim, up)).await?;
             }
             let count = if look_again { 0 } else { self.read_node(aim, up).await.map_err(Attempt::Failed)? };
@@ -124,6 +125,10 @@ impl Conn {
             look_again = match self.take_answer(job, buffers, aim, up, count) {
                 Taken::More => false,
                 Taken::Interim => {
+                    interims += 1;
+                    if interims > MOST_INTERIMS {
+                        return Err(Attempt::Failed(Failed::after(up, retry::Failure::Invalid, Outcome::Invalid)));
+                    }
                     Box::pin(self.pass_interim(job, buffers)).await.map_err(Attempt::Ended)?;
                     !buffers.partial.is_empty()
                 }
@@ -286,3 +291,6 @@ impl Outcome {
         if mainstay_io::is_exhaustion(error) { Self::NoResources } else { Self::Refused }
     }
 }
+
+/// Interim responses a node may send before its answer. Without end they would keep a worker from all its others.
+const MOST_INTERIMS: u32 = 256;

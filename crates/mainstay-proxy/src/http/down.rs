@@ -72,9 +72,10 @@ impl Conn {
         }
         let mut transfer = Transfer::new(&self.worker.pipes, length)?;
         self.slot.hear(NODE_OUT | KILL);
+        let mut patience = forward.read_timeout.min(job.table.limits.send_timeout);
         loop {
             let before = transfer.left();
-            self.slot.set(clock::now() + forward.read_timeout.min(job.table.limits.send_timeout));
+            self.slot.set(clock::now() + patience);
             let ended = self.slot.wait(|cx| transfer.poll(cx, &up.stream, &self.stream)).await;
             job.account.bytes_out += before - transfer.left();
             job.account.reason = match ended {
@@ -86,6 +87,8 @@ impl Conn {
                 Err(Interrupt::Expired) if transfer.left() < before => continue,
                 Err(Interrupt::Signal(signals)) if signals & KILL == 0 => {
                     self.slot.hear(KILL);
+                    // What it has said already may still be on its way to a client that is slow.
+                    patience = if transfer.waits_for_receiver() { patience } else { patience.min(LAST_WORDS) };
                     continue;
                 }
                 Ok(Err(TransferEnd::Sender)) => "node_lost_in_answer",

@@ -26,7 +26,7 @@ pub(super) enum Prepared {
 impl Conn {
     /// Reads the head at the start of the input.
     pub(super) fn prepare(&self, buffers: &mut Buffers, begun: Moment) -> Prepared {
-        // A listener that is gone from the plan: the next read finds that out and ends the connection.
+        // A listener that is one for TCP now: the next read finds that out and ends the connection.
         let Some(table) = self.table() else { return Prepared::More };
         let request = match h1::request(&self.input, &table.head_limits()) {
             Ok(Parsed::Done(request)) => request,
@@ -42,7 +42,7 @@ impl Conn {
             Ok(job) => job,
             Err(fault) => return Prepared::Refused(fault),
         };
-        job.refusal = if missing { Some(404) } else { refusal(&route, &request) };
+        job.refusal = if missing { Some(404) } else { refusal(&route, &request, job.body_here as u64) };
         if let (None, Action::Forward(forward), Some(pool)) = (job.refusal, &route.params.action, &route.pool) {
             job.upgrade &= forward.upgrade;
             let context = self.context(&request, &route);
@@ -99,12 +99,13 @@ impl Conn {
 }
 
 /// The status a request is refused with before anything is done.
-fn refusal(route: &Route, request: &h1::Request<'_>) -> Option<u16> {
+fn refusal(route: &Route, request: &h1::Request<'_>, body_here: u64) -> Option<u16> {
     if route.params.internal {
         return Some(404);
     }
     match (request.body, route.params.body_max) {
         (h1::BodyLength::Length(length), Some(most)) if length > most => Some(413),
+        (h1::BodyLength::Chunked, Some(most)) if body_here > most => Some(413),
         _ => None,
     }
 }

@@ -128,6 +128,26 @@ fn a_client_that_says_no_more_is_still_answered() {
 }
 
 #[test]
+fn a_client_that_says_no_more_gets_all_of_a_long_answer() {
+    kit::run(async {
+        let pass = Pass::start().await;
+        let mut client = pass.client().await;
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        client.finish().await;
+        let mut node = pass.backend.accept().await;
+        node.head().await;
+        node.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n")).await;
+        node.send(vec![b'x'; LONG]).await;
+        // What the client has not read yet is with the system when the front is done with it.
+        node.send("over").await;
+        node.closed().await;
+        client.head().await;
+        client.skip(LONG).await;
+        client.closed().await;
+    });
+}
+
+#[test]
 fn answers_that_are_no_http_become_502() {
     kit::run(async {
         let pass = Pass::start().await;
@@ -154,6 +174,36 @@ fn answers_that_are_no_http_become_502() {
             assert_eq!(first_line(&head), "HTTP/1.1 502 Bad Gateway", "{answer:?}");
             node.closed().await;
         }
+    });
+}
+
+#[test]
+fn an_answer_that_follows_an_interim_one_at_once_needs_no_body() {
+    kit::run(async {
+        let pass = Pass::start().await;
+        let mut client = pass.client().await;
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").await;
+        let mut node = pass.backend.accept().await;
+        node.head().await;
+        node.send("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").await;
+        assert_eq!(first_line(&client.head().await), "HTTP/1.1 103 Early Hints");
+        assert_eq!(first_line(&client.head().await), "HTTP/1.1 413 Too Large");
+    });
+}
+
+#[test]
+fn interim_responses_without_end_are_no_answer() {
+    kit::run(async {
+        let pass = Pass::start().await;
+        let mut client = pass.client().await;
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await;
+        let mut node = pass.backend.accept().await;
+        node.head().await;
+        node.send("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(257)).await;
+        for _ in 0..256 {
+            assert_eq!(first_line(&client.head().await), "HTTP/1.1 103 Early Hints");
+        }
+        assert_eq!(first_line(&client.head().await), "HTTP/1.1 502 Bad Gateway");
     });
 }
 
@@ -211,3 +261,6 @@ fn options_may_ask_about_the_server_as_a_whole() {
         client.expect(EMPTY).await;
     });
 }
+
+/// More than a socket takes at once from a client that does not read, less than it takes in the end.
+const LONG: usize = 1 << 20;

@@ -125,3 +125,16 @@ fn what_follows_a_refused_request_is_not_read() {
         assert_eq!(first_line(&backend.accept().await.head().await), "GET /good HTTP/1.1");
     });
 }
+
+#[test]
+fn a_body_in_chunks_that_comes_at_once_may_not_be_too_large_either() {
+    kit::run(async {
+        let (dir, backend) = (kit::dir(), Backend::tcp().await);
+        let listen = format!("{TRANSPARENT}\nbody_max = \"10B\"");
+        let front = kit::front(&dir, &[backend.at()], "", &listen, "").await;
+        let mut client = Raw::connect(front.at()).await;
+        let chunked = "Host: x\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n01234567890123456789\r\n0\r\n\r\n";
+        client.send(format!("POST / HTTP/1.1\r\n{chunked}")).await;
+        assert!(first_line(&client.head().await).starts_with("HTTP/1.1 413 "));
+    });
+}
