@@ -119,6 +119,7 @@ fn nodes(scene: &Scene, history: &[Slot], width: usize) -> Vec<Line> {
     let clients = format!("  clients {rate:>3}/s ──▶ {:<16}", scene.front);
     let blank = " ".repeat(clients.chars().count());
     let room = width.saturating_sub(clients.chars().count() + NODE_TEXT + 1).min(NODE_BARS);
+    let words = width.saturating_sub(clients.chars().count() + FORK + 1);
     let node = |index: usize, lead: Line, corner: &str| {
         let player = &scene.nodes[index];
         let (style, mark) = state(player.state);
@@ -133,15 +134,30 @@ fn nodes(scene: &Scene, history: &[Slot], width: usize) -> Vec<Line> {
     };
     vec![
         node(0, Line::new().put(Style::Plain, &blank), " ┌─▶ "),
-        Line::new().put(Style::Plain, clients).put(Style::Dim, " ┤  ").put(Style::Warn, word_of_the_front(scene)),
+        Line::new()
+            .put(Style::Plain, clients)
+            .put(Style::Dim, " ┤  ")
+            .put(Style::Warn, word_of_the_front(scene, words)),
         node(1, Line::new().put(Style::Plain, &blank), " └─▶ "),
     ]
 }
 
-fn word_of_the_front(scene: &Scene) -> String {
-    let out = scene.nodes.iter().filter_map(|player| Some((player.name, player.out.as_ref()?)));
-    let texts: Vec<String> = out.map(|(name, out)| format!("node {name} is {out}")).collect();
-    texts.join(", ")
+/// Why nodes are out. Without the room for all of it, what was checked is left out, and what came of it stays.
+fn word_of_the_front(scene: &Scene, room: usize) -> String {
+    let words = |short: bool| {
+        let out = scene.nodes.iter().filter_map(|player| Some((player.name, player.out.as_deref()?)));
+        let texts: Vec<String> = out
+            .map(|(name, out)| {
+                match out.split_once(": check ").and_then(|(is, check)| Some((is, check.split_once(": ")?))) {
+                    Some((is, (_, why))) if short => format!("node {name} is {is}: {why}"),
+                    _ => format!("node {name} is {out}"),
+                }
+            })
+            .collect();
+        texts.join(", ")
+    };
+    let whole = words(false);
+    if whole.chars().count() <= room { whole } else { words(true) }
 }
 
 fn state(state: State) -> (Style, &'static str) {
@@ -196,6 +212,8 @@ const LEFT: usize = 27;
 /// Slots in a second.
 const PER_SECOND: usize = 4;
 const _: () = assert!(SLOT.as_millis() * PER_SECOND as u128 == 1000);
+/// Columns between the front and its words.
+const FORK: usize = 4;
 /// Columns of a node's text, and of its history at most.
 const NODE_TEXT: usize = 31;
 const NODE_BARS: usize = 24;
