@@ -15,9 +15,9 @@ pub(in crate::config) static LISTEN: &[Setting<Listen>] = &[
         ),
         default: Standard::Required,
         example: r#"[":9101", "unix:/qdata/tm.ipc"]"#,
-        doc: "Where clients connect. `\":port\"` is every IPv4 address of the machine, `\"[::]:port\"` every IPv6 \
-              address. A unix socket left behind by a dead process is replaced, a living one never. Several HTTP \
-              listeners may share an address when their `names` differ.",
+        doc: "Where clients connect. `\":port\"`, or the number alone, is every IPv4 address of the machine, \
+              `\"[::]:port\"` every IPv6 address. A unix socket left behind by a dead process is replaced, a living \
+              one never. Several HTTP listeners may share an address when their `names` differ.",
     },
     Setting {
         key: "names",
