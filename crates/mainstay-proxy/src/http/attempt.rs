@@ -134,6 +134,7 @@ impl Conn {
                 }
                 Taken::Failed(failed) => return Err(Attempt::Failed(failed)),
                 Taken::Page(status) => {
+                    self.note_answer(buffers, aim, status);
                     return Err(Attempt::Ended(Box::pin(self.answer_status(job, buffers, status)).await));
                 }
                 Taken::Final(answer) => return Ok(answer),
@@ -249,6 +250,15 @@ impl Conn {
         .await
     }
 
+    /// Notes an answer that is the last word of a node, for the log and for control.
+    fn note_answer(&self, buffers: &mut Buffers, aim: &Aim<'_>, status: u16) {
+        let outcome = Outcome::Answered(status);
+        buffers.tries.push(Tried { pool: Rc::clone(aim.pool), node: aim.index, outcome });
+        if aim.node.answer_is_news() {
+            self.worker.report(aim.pool, aim.index, Event::Answered);
+        }
+    }
+
     /// Brings the client what is left of the answer.
     async fn finish(
         &mut self,
@@ -258,11 +268,7 @@ impl Conn {
         up: &mut Connection,
         answer: &mut Answer,
     ) -> Flow {
-        let outcome = Outcome::Answered(job.account.status);
-        buffers.tries.push(Tried { pool: Rc::clone(aim.pool), node: aim.index, outcome });
-        if aim.node.answer_is_news() {
-            self.worker.report(aim.pool, aim.index, Event::Answered);
-        }
+        self.note_answer(buffers, aim, job.account.status);
         if answer.tunnel {
             return Box::pin(self.tunnel(job, buffers, up)).await;
         }

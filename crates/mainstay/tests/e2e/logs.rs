@@ -51,6 +51,25 @@ fn a_request_is_one_line_whatever_is_in_it() {
 const NASTY: [&[u8]; 5] = [b"/\"quoted\"", b"/back\\slash\\", b"/\xff\xfe\x80", b"/\x1b[2J", b"/{\"a\":1}"];
 
 #[test]
+fn an_answer_that_a_page_replaces_is_in_the_log() {
+    kit::run(async {
+        let node = Puppet::new().await;
+        let at = node.at().to_string();
+        let page = "intercept = true\nerror_pages = { status = 404, answer = 503, to = \"/sorry\" }\n\
+             routes = [{ path = \"=/sorry\", reply = 200 }]\n";
+        let mut it = Mainstay::start(&(configuration(&at, "text") + page)).await;
+        let mut client = Client::connect(it.listener("front")).await;
+        client.get("/absent").await;
+        node.asked().await.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+        assert!(client.answered().await.0.starts_with("HTTP/1.1 503 "));
+        it.signal(Signal::TERM);
+        it.ended().await;
+        let log = read(it.dir.file("access.log"));
+        assert!(log.contains(&format!(" via={at}/404 ")), "{log}");
+    });
+}
+
+#[test]
 fn rotated_logs_are_left_and_new_ones_begun() {
     with_node(async |at| {
         let mut it = Mainstay::start(&configuration(&at, "text")).await;
