@@ -52,8 +52,8 @@ impl Geth {
     }
 
     /// Its process, to kill or freeze it.
-    pub fn process(&self) -> &Process {
-        &self.process
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
 

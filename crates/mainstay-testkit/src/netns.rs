@@ -1,4 +1,4 @@
-//! A network namespace: a loopback interface of one's own, and one's own names.
+//! Network namespaces: machines of one's own, with their own loopback interface and names, on a network of their own.
 
 use std::fs;
 use std::os::fd::AsFd as _;
@@ -9,7 +9,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::Trouble;
 
-/// A network namespace, removed when this is dropped. Its only interface is `lo`, and nothing leads out of it.
+/// A network namespace, removed when this is dropped. Nothing leads out of it but a network to those made beside it.
 #[derive(Debug)]
 pub struct Netns {
     name: String,
@@ -25,7 +25,7 @@ impl Netns {
         let missing = |trouble: Trouble| Trouble::Missing(format!("no network namespaces here: {trouble}"));
         ip(&["netns", "add", &name]).map_err(missing)?;
         let netns = Self { name };
-        ip(&["netns", "exec", &netns.name, "ip", "link", "set", "lo", "up"]).map_err(missing)?;
+        netns.ip(&["link", "set", "lo", "up"]).map_err(missing)?;
         let lines: String = hosts.iter().map(|(name, address)| format!("{address} {name}\n")).collect();
         let write = || {
             fs::create_dir_all(netns.folder())?;
@@ -33,6 +33,25 @@ impl Netns {
         };
         write().map_err(|error| Trouble::failed("write the hosts file", error))?;
         Ok(netns)
+    }
+
+    /// Makes another beside this one, which is found at 10.77.0.`own`. Both know the same names. This one is at
+    /// 10.77.0.1.
+    pub fn beside(&self, own: u8, hosts: &[(&str, &str)]) -> Result<Self, Trouble> {
+        let other = Self::make(hosts)?;
+        let missing = |trouble: Trouble| Trouble::Missing(format!("no virtual networks here: {trouble}"));
+        let (near, address) = (format!("port{own}"), format!("10.77.0.{own}/24"));
+        if self.ip(&["link", "show", "bridge0"]).is_err() {
+            self.ip(&["link", "add", "bridge0", "type", "bridge"]).map_err(missing)?;
+            self.ip(&["address", "add", "10.77.0.1/24", "dev", "bridge0"])?;
+            self.ip(&["link", "set", "bridge0", "up"])?;
+        }
+        let pair = ["link", "add", &near, "type", "veth", "peer", "name", "eth0", "netns", &other.name];
+        self.ip(&pair).map_err(missing)?;
+        self.ip(&["link", "set", &near, "master", "bridge0", "up"])?;
+        other.ip(&["address", "add", &address, "dev", "eth0"])?;
+        other.ip(&["link", "set", "eth0", "up"])?;
+        Ok(other)
     }
 
     /// Its name, as `ip netns` has it.
@@ -48,6 +67,11 @@ impl Netns {
             Ok(move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?)
         };
         enter().map_err(|error: std::io::Error| Trouble::failed("enter the network namespace", error))
+    }
+
+    /// Runs `ip` in it.
+    fn ip(&self, args: &[&str]) -> Result<(), Trouble> {
+        ip(&[&["-n", self.name.as_str()], args].concat())
     }
 
     fn folder(&self) -> PathBuf {

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use socket2::{Domain, Socket, Type};
 
 use crate::{Netns, Trouble};
 
@@ -113,6 +115,28 @@ impl Process {
         kill_process(pid, signal).map_err(|error| Trouble::failed(format!("signal {}", self.name), error))
     }
 
+    /// Kills it as a crash does, and waits for its end.
+    pub async fn kill(&mut self) -> Result<(), Trouble> {
+        self.signal(Signal::KILL)?;
+        self.ended(TAKING_HOLD).await.map(|_| ())
+    }
+
+    /// Freezes it, and waits until that has taken hold of all its threads.
+    pub async fn freeze(&self) -> Result<(), Trouble> {
+        self.signal(Signal::STOP)?;
+        let tasks = format!("/proc/{}/task", self.child.id());
+        until(&format!("{} does not stop", self.name), TAKING_HOLD, async || {
+            std::fs::read_dir(&tasks)
+                .is_ok_and(|mut tasks| tasks.all(|task| task.is_ok_and(|task| is_stopped(&task.path().join("stat")))))
+        })
+        .await
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> Result<(), Trouble> {
+        self.signal(Signal::CONT)
+    }
+
     /// Whether it still runs (or is stopped).
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -159,6 +183,12 @@ impl Process {
     }
 }
 
+/// Reads the state from a `stat` file of /proc: the letter after the name, which stands in parentheses.
+fn is_stopped(stat: &Path) -> bool {
+    let text = std::fs::read_to_string(stat).unwrap_or_default();
+    text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // Both fail only for a process that has ended and been waited for.
@@ -179,11 +209,24 @@ pub async fn until(what: &str, bound: Duration, mut condition: impl AsyncFnMut()
     Ok(())
 }
 
-/// A port of 127.0.0.1 that was free a moment ago.
+/// A port of 127.0.0.1 that the system gives to nobody who does not ask for it while this process lives. Who is told the
+/// number can listen there, again and again, with `SO_REUSEADDR` as servers do.
 pub fn free_port() -> Result<u16, Trouble> {
-    let port = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr();
-    port().map(|at| at.port()).map_err(|error: io::Error| Trouble::failed("find a free port", error))
+    let take = || {
+        let held = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        held.set_reuse_address(true)?;
+        held.set_reuse_port(true)?;
+        held.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        let at = held.local_addr()?.as_socket();
+        HELD.lock().unwrap_or_else(PoisonError::into_inner).push(held);
+        at.ok_or_else(|| io::Error::other("it has no address"))
+    };
+    take().map(|at| at.port()).map_err(|error| Trouble::failed("find a free port", error))
 }
 
+/// What keeps ports from being given away as the near end of somebody's connection.
+static HELD: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
 /// How often a condition is looked at.
 const GRAIN: Duration = Duration::from_millis(5);
+/// Longest time for a SIGSTOP or SIGKILL to take hold.
+const TAKING_HOLD: Duration = Duration::from_secs(10);
