@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mainstay_io::listen::{self, Bound, ListenError, Local, Place};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::access::AccessSender;
 use crate::control::Control;
@@ -35,6 +35,7 @@ pub struct Front {
     /// Held while one plan goes over to the next, so that two reloads do not mix.
     replacing: tokio::sync::Mutex<()>,
     bound: Mutex<Vec<(At, Local)>>,
+    lost: Arc<Notify>,
 }
 
 /// Why a front could not start, or go over to another plan. Nothing has changed then.
@@ -75,6 +76,7 @@ impl Front {
         let (control, snapshots, reports) = Control::start(Arc::clone(&plan));
         control.named(NAMES_WITHIN).await;
         let (registry, limits) = (Arc::new(Registry::default()), Arc::new(Limits::default()));
+        let lost = Arc::new(Notify::new());
         let birth = |index| Birth {
             index,
             registry: Arc::clone(&registry),
@@ -83,6 +85,7 @@ impl Front {
             snapshots: snapshots.clone(),
             patience: options.drain,
             access: options.access.clone(),
+            lost: Arc::clone(&lost),
         };
         let workers: io::Result<Vec<_>> = (0..workers).map(|index| spawn(birth(index))).collect();
         let front = Self {
@@ -91,6 +94,7 @@ impl Front {
             plan: Mutex::new(plan),
             replacing: tokio::sync::Mutex::default(),
             bound: Mutex::default(),
+            lost,
             registry,
         };
         front.listen(bound).await?;
@@ -151,6 +155,13 @@ impl Front {
             let _ = tokio::task::spawn_blocking(move || worker.thread.join()).await;
         }
         stopped
+    }
+
+    /// Ready once a worker has ended though nobody told it to: a part of the clients is no longer served, and it does
+    /// not come back.
+    pub fn lost(&self) -> impl Future<Output = ()> + use<> {
+        let lost = Arc::clone(&self.lost);
+        async move { lost.notified().await }
     }
 
     /// The control side: how nodes are, drain and admit.

@@ -13,7 +13,8 @@ use mainstay_io::clock;
 use mainstay_io::listen::{Listener, Socket};
 use mainstay_io::timer::Timers;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinError;
 
 use super::{DRAIN, KILL, Listening, Setup, Worker};
 use crate::access::AccessSender;
@@ -54,6 +55,19 @@ pub(crate) struct Birth {
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) patience: Duration,
     pub(crate) access: Option<AccessSender>,
+    /// Told when it ends though nobody told it to.
+    pub(crate) lost: Arc<Notify>,
+}
+
+/// Tells that its worker is lost unless it is disarmed, also when the thread panics.
+struct Alive(Option<Arc<Notify>>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if let Some(lost) = self.0.take() {
+            lost.notify_one();
+        }
+    }
 }
 
 /// Starts a worker's thread.
@@ -67,6 +81,7 @@ pub(crate) fn spawn(birth: Birth) -> io::Result<Handle> {
     runtime.enable_io().event_interval(EVENT_INTERVAL);
     let name = format!("worker-{}", birth.index);
     let thread = thread::Builder::new().name(name).spawn(move || {
+        let mut alive = Alive(Some(Arc::clone(&birth.lost)));
         let runtime = match runtime.build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -74,8 +89,9 @@ pub(crate) fn spawn(birth: Birth) -> io::Result<Handle> {
                 return;
             }
         };
-        if let Err(error) = runtime.block_on(live(birth, &mut told)) {
-            tracing::error!(%error, "run a worker: no timer; raise the limit of open files");
+        match runtime.block_on(live(birth, &mut told)) {
+            Ok(()) => alive.0 = None,
+            Err(error) => tracing::error!(%error, "run a worker: no timer; raise the limit of open files"),
         }
     })?;
     Ok(Handle { commands, thread })
@@ -107,8 +123,9 @@ async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) -> io::Result<()
     worker.apply();
     let (tick, upkeep, look) = (Alarm::new()?, Alarm::new()?, Alarm::new()?);
     let timers = worker.timers.clone();
-    tokio::task::spawn_local(async move { timers.run(tick, clock::now).await });
-    tokio::task::spawn_local(Rc::clone(&worker).upkeep_for_ever(upkeep));
+    // Without them nothing ends in time any more.
+    let mut ticking = tokio::task::spawn_local(async move { timers.run(tick, clock::now).await });
+    let mut keeping = tokio::task::spawn_local(Rc::clone(&worker).upkeep_for_ever(upkeep));
     loop {
         tokio::select! {
             biased;
@@ -121,8 +138,15 @@ async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) -> io::Result<()
                 Some(Command::Kill) | None => return Ok(()),
             },
             Ok(()) = changed.changed() => worker.apply(),
+            ended = &mut ticking => return flatten(ended),
+            ended = &mut keeping => return flatten(ended),
         }
     }
+}
+
+/// How a task ended that never should: with its error, or by a panic.
+fn flatten(ended: Result<io::Result<()>, JoinError>) -> io::Result<()> {
+    ended.map_err(io::Error::other).and_then(|result| result)
 }
 
 impl Worker {

@@ -18,7 +18,7 @@ use crate::admin::{self, Face, Parts, Phase, Place, ReloadOrder};
 /// Serves until it is told to end.
 ///
 /// # Errors
-/// A sentence: what could not be had at the start.
+/// A sentence: what could not be had at the start, or was lost on the way.
 pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<(), String> {
     let signals = Signals::take().map_err(|error| format!("take signals: {error}"))?;
     let Loaded { plan, settings, notes } = loaded;
@@ -47,8 +47,7 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<()
         });
     }
     announce(&front);
-    Running { args, logs, front, face, settings }.live(signals, &order, orders).await;
-    Ok(())
+    Running { args, logs, front, face, settings }.live(signals, &order, orders).await
 }
 
 fn bind_admin(admin: &Admin) -> Result<Option<Bound>, String> {
@@ -108,17 +107,20 @@ impl Running<'_> {
         mut signals: Signals,
         order: &mpsc::Sender<ReloadOrder>,
         orders: mpsc::Receiver<ReloadOrder>,
-    ) {
+    ) -> Result<(), String> {
         let face = self.face.clone();
         let upkeep = tokio::spawn(async move { tokio::join!(face.watch(), notify::watchdog(&face)) });
-        let logs = self.logs;
-        let wish = tokio::select! {
-            wish = wishes(&mut signals, logs, order) => wish,
-            () = self.reloads(orders) => Wish::End,
-            () = logs.watch() => Wish::End,
+        let (logs, lost) = (self.logs, self.front.lost());
+        let (wish, result) = tokio::select! {
+            wish = wishes(&mut signals, logs, order) => (wish, Ok(())),
+            () = self.reloads(orders) => (Wish::End, Ok(())),
+            () = logs.watch() => (Wish::End, Ok(())),
+            // The others finish what they have; to serve on without it would leave clients unanswered.
+            () = lost => (Wish::Drain, Err("a worker has ended by itself".to_owned())),
         };
         self.end(wish, &mut signals).await;
         upkeep.abort();
+        result
     }
 
     /// Reads the configuration again whenever somebody asks for it, one after the other.

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tokio::net::TcpStream;
 
 use crate::kit;
-use crate::running::{Client, Mainstay, Puppet, command};
+use crate::running::{Client, Mainstay, Puppet, command, read};
 use mainstay::demo::stage::until;
 
 #[test]
@@ -115,6 +115,38 @@ fn an_idle_client_gets_one_more_answer_when_its_listener_ends() {
             assert_eq!(client.answered().await.1, "2");
             assert_eq!(client.head().await, "", "but not a second one");
         }
+    });
+}
+
+#[test]
+fn a_mainstay_that_lacks_a_worker_does_not_stay() {
+    kit::run(async {
+        let mut lacked = 0;
+        for files in (10..32).step_by(2) {
+            let dir = kit::dir();
+            let admin = format!("unix:{}", dir.file("admin.sock").display());
+            let text = configuration(&["127.0.0.1:9".to_owned()]).replace("unix:{dir}/admin.sock", &admin);
+            std::fs::write(dir.file("mainstay.toml"), text).expect("it can be written");
+            let run = format!("ulimit -n {files}; exec \"$0\" run \"$1\"");
+            let mut process = tokio::process::Command::new("/bin/sh")
+                .args(["-c", &run])
+                .args([kit::exe(), &dir.file("mainstay.toml")])
+                .stderr(std::fs::File::create(dir.file("log")).expect("a file"))
+                .kill_on_drop(true)
+                .spawn()
+                .expect("it starts");
+            let log = || read(dir.file("log"));
+            let mut code = || process.try_wait().expect("it can be asked").map(|status| status.code());
+            let settled = until("either", SOON, async || log().contains("ready: ") || code().is_some()).await;
+            settled.expect("it starts or ends");
+            // The workers begin while it says that it is ready.
+            let _ = until("ended", Duration::from_millis(300), async || code().is_some()).await;
+            if log().contains(" a worker: ") {
+                lacked += 1;
+                until("it stays", SOON, async || code() == Some(Some(1))).await.expect("it ends");
+            }
+        }
+        assert!(lacked > 0, "no limit was right for this test");
     });
 }
 
