@@ -9,6 +9,8 @@ use clap::Args;
 use crate::root;
 
 /// Runs fuzz targets one after the other; without a name, all of them.
+///
+/// They start from what is kept in fuzz/corpus, and put what they find into fuzz-corpus in cargo's target folder.
 #[derive(Args, Debug)]
 pub(crate) struct Fuzz {
     /// One target.
@@ -29,11 +31,11 @@ impl Fuzz {
         };
         need_tools()?;
         for target in chosen {
-            let corpus = format!("fuzz/corpus/{target}");
-            let corpus_path = root().join(&corpus);
-            fs::create_dir_all(&corpus_path).with_context(|| format!("create {}", corpus_path.display()))?;
+            let found = crate::target().join("fuzz-corpus").join(&target);
+            fs::create_dir_all(&found).with_context(|| format!("create {}", found.display()))?;
             let mut command = Command::new("cargo");
-            command.args(["+nightly", "fuzz", "run", "--fuzz-dir", "fuzz", &target, &corpus, "--"]);
+            command.args(["+nightly", "fuzz", "run", "--fuzz-dir", "fuzz", &target]).arg(&found);
+            command.args([&format!("fuzz/corpus/{target}"), "--"]);
             command.arg(format!("-max_total_time={}", self.seconds)).arg("-timeout=10").current_dir(root());
             let dictionary = root().join(format!("fuzz/{target}.dict"));
             if dictionary.exists() {
