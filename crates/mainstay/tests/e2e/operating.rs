@@ -94,7 +94,9 @@ fn an_idle_client_gets_one_more_answer_when_its_listener_ends() {
         for by_reload in [true, false] {
             let node = Puppet::new().await;
             let kept = configuration(&[node.at().to_string()]);
-            let mut it = Mainstay::start(&(kept.clone() + &listener("second"))).await;
+            // An address of its own, for listeners are told apart by theirs.
+            let second = listener("second").replace("127.0.0.1", "127.0.0.2");
+            let mut it = Mainstay::start(&(kept.clone() + &second)).await;
             let mut client = Client::connect(it.listener("second")).await;
             client.get("/first").await;
             let mut asked = node.asked().await;
