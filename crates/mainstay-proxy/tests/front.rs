@@ -53,7 +53,13 @@ async fn a_request_goes_through_and_the_connection_is_kept() {
     let mut client = TcpStream::connect(address(&front)).await.unwrap();
     client.write_all(b"GET /a%2Fb+c HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n\r\n").await.unwrap();
     let (mut up, _) = timeout(node.accept()).await.unwrap();
+    let counted = |front: &Front| {
+        let reading = front.counters().read();
+        let listener = &reading.listeners["listener"];
+        (listener.active.get(), listener.in_flight.get())
+    };
     let seen = read_until(&mut up, b"\r\n\r\n").await;
+    assert_eq!(counted(&front), (1, 1), "one connection with one request under way");
     assert_eq!(seen, "GET /a%2Fb+c HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n\r\n");
     up.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: d\r\n\r\nok").await.unwrap();
     let got = read_until(&mut client, b"ok").await;

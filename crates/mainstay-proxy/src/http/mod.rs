@@ -23,13 +23,14 @@ mod up;
 mod write;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mainstay_core::Moment;
 use mainstay_io::clock;
 use mainstay_io::stream::Stream;
 use mainstay_io::timer::{Interrupt, Slot};
 
-use crate::counters::Limit;
+use crate::counters::{Limit, ListenerCounters};
 use crate::params::Action;
 use crate::pool::Permit;
 use crate::worker::{DRAIN, KILL, Listening, Peer, Worker};
@@ -52,7 +53,43 @@ struct Conn {
     served: u64,
     /// The clock when this connection's task last had news. Read once for each, since reading it costs.
     now: Moment,
+    open: Open,
     _permit: Permit,
+}
+
+/// A connection as its listener counts it, open until it is dropped.
+struct Open(Option<Arc<ListenerCounters>>);
+
+impl Open {
+    fn new(listening: &Listening) -> Self {
+        let counters = listening.counters();
+        if let Some(counters) = &counters {
+            counters.active.add(1);
+        }
+        Self(counters)
+    }
+
+    /// Counts a request under way.
+    fn begin(&self) {
+        if let Some(counters) = &self.0 {
+            counters.in_flight.add(1);
+        }
+    }
+
+    /// That request is done with.
+    fn end(&self) {
+        if let Some(counters) = &self.0 {
+            counters.in_flight.sub(1);
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(counters) = &self.0 {
+            counters.active.sub(1);
+        }
+    }
 }
 
 /// What becomes of a connection.
@@ -77,8 +114,8 @@ pub(crate) fn serve(
     permit: Permit,
 ) -> impl Future<Output = ()> {
     let slot = worker.timers.slot(listening.group);
-    let now = clock::now();
-    let mut conn = Conn { worker, listening, stream, peer, slot, input: Vec::new(), served: 0, now, _permit: permit };
+    let (now, open, input) = (clock::now(), Open::new(&listening), Vec::new());
+    let mut conn = Conn { worker, listening, stream, peer, slot, input, served: 0, now, open, _permit: permit };
     // A block and not a function: an `async fn` would hold its arguments twice, and idle connections are counted in
     // tens of thousands.
     async move {
@@ -119,7 +156,9 @@ impl Conn {
             }
         };
         // Boxed, so that a connection is small while it idles: the state of a request is several times its own.
+        self.open.begin();
         let flow = Box::pin(self.work(&mut job, &mut buffers)).await;
+        self.open.end();
         self.log(&job, &buffers);
         self.served += 1;
         self.next_input(&job, &mut buffers);
