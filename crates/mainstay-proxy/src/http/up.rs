@@ -130,7 +130,11 @@ impl Conn {
             match ready.await {
                 Ok(Some(Ok(()))) => {}
                 Ok(Some(Err(_))) => return Err(Failed::broken(up)),
-                Ok(None) => return Ok(false),
+                Ok(None) => {
+                    // What went must not go again when an interim response is all that the node has to say.
+                    buffers.unsent.drain(..written);
+                    return Ok(false);
+                }
                 Err(interrupt) => return Err(Failed::of_interrupt(up, interrupt)),
             }
             let left = buffers.unsent.get(written..).unwrap_or_default();
