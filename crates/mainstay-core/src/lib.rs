@@ -10,6 +10,7 @@ mod budget;
 mod doubt;
 mod ejection;
 mod health;
+pub mod lease;
 mod moment;
 pub mod retry;
 
