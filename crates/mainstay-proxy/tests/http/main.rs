@@ -1,0 +1,10 @@
+//! The HTTP engine over real sockets: a front in this process, with clients and nodes whose every byte is the test's.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests; a failure is the result"
+)]
+
+mod carry;
+mod rig;
