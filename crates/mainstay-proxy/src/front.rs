@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mainstay_io::listen::{self, Bound, ListenError, Local, Place};
+use mainstay_io::listen::{self, Access, Bound, Door, ListenError, Local, Place};
 use tokio::sync::{Notify, oneshot};
 
 use crate::access::AccessSender;
@@ -34,8 +34,15 @@ pub struct Front {
     plan: Mutex<Arc<Plan>>,
     /// Held while one plan goes over to the next, so that two reloads do not mix.
     replacing: tokio::sync::Mutex<()>,
-    bound: Mutex<Vec<(At, Local)>>,
+    bound: Mutex<Vec<Held>>,
     lost: Arc<Notify>,
+}
+
+/// A listener's address that is held.
+struct Held {
+    at: At,
+    local: Local,
+    door: Option<Door>,
 }
 
 /// Why a front could not start, or go over to another plan. Nothing has changed then.
@@ -109,10 +116,11 @@ impl Front {
     pub async fn replace(&self, plan: Plan, drain: Duration) -> Result<(), StartError> {
         let _turn = self.replacing.lock().await;
         let old = self.plan();
-        let is_in = |plan: &Plan, at: &At| plan.listeners.iter().any(|listener| listener.at == *at);
+        let is_in = |plan: &Plan, at: &At| plan.listeners.iter().any(|listener| listener.at.is_same_place(at));
         let fresh: Vec<_> = plan.listeners.iter().filter(|listener| !is_in(&old, &listener.at)).cloned().collect();
         let bound = bind(&fresh, self.workers.len())?;
         let gone: Vec<_> = old.listeners.iter().map(|one| one.at.clone()).filter(|at| !is_in(&plan, at)).collect();
+        self.change_doors(&plan)?;
         let plan = Arc::new(plan);
         self.tell(|| Command::Patience(drain)).await?;
         self.control.replace(Arc::clone(&plan)).await;
@@ -121,7 +129,7 @@ impl Front {
         for at in &gone {
             self.tell(|| Command::Close(at.clone())).await?;
         }
-        self.lock_bound().retain(|(at, _)| !gone.contains(at));
+        self.lock_bound().retain(|held| !gone.iter().any(|at| at.is_same_place(&held.at)));
         self.registry.prune(&plan);
         self.cut_later(gone, drain);
         Ok(())
@@ -185,20 +193,46 @@ impl Front {
     /// What is listened on for a listener's address: with the port that was given where 0 was asked for.
     #[must_use]
     pub fn local(&self, at: &At) -> Option<Local> {
-        self.lock_bound().iter().find(|(known, _)| known == at).map(|(_, local)| local.clone())
+        self.lock_bound().iter().find(|held| held.at.is_same_place(at)).map(|held| held.local.clone())
     }
 
-    fn lock_bound(&self) -> std::sync::MutexGuard<'_, Vec<(At, Local)>> {
+    fn lock_bound(&self) -> std::sync::MutexGuard<'_, Vec<Held>> {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn listen(&self, bound: Vec<(At, Bound)>) -> Result<(), StartError> {
         for (at, bound) in bound {
-            self.lock_bound().push((at.clone(), bound.local));
+            self.lock_bound().push(Held { at: at.clone(), local: bound.local, door: bound.door });
             for (worker, socket) in self.workers.iter().zip(bound.sockets) {
                 let told = worker.commands.send(Command::Listen(at.clone(), socket)).await;
                 told.map_err(|_| StartError::Stopped)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Lets in at the unix sockets that stay whom `plan` wants let in. All of them change or, as far as the operating
+    /// system lets them, none.
+    fn change_doors(&self, plan: &Plan) -> Result<(), StartError> {
+        let mut bound = self.lock_bound();
+        let mut changed: Vec<(usize, At)> = Vec::new();
+        for listener in &plan.listeners {
+            let Some(index) = bound.iter().position(|held| held.at.is_same_place(&listener.at)) else { continue };
+            let Some(held) = bound.get_mut(index) else { continue };
+            let Some(door) = held.door.clone() else { continue };
+            if let Err(source) = door.change(access(&held.at), access(&listener.at)) {
+                for (index, before) in changed {
+                    if let Some(held) = bound.get_mut(index)
+                        && let Some(door) = &held.door
+                    {
+                        // The reload fails already, and says why.
+                        let _ = door.change(access(&held.at), access(&before));
+                        held.at = before;
+                    }
+                }
+                return Err(StartError::Listen { listener: Arc::clone(&listener.name), source });
+            }
+            changed.push((index, std::mem::replace(&mut held.at, listener.at.clone())));
         }
         Ok(())
     }
@@ -229,8 +263,9 @@ fn bind(listeners: &[Listener], workers: usize) -> Result<Vec<(At, Bound)>, Star
     let bind = |listener: &Listener| {
         let place = match &listener.at {
             At::Tcp(address) => Place::Tcp(*address),
-            At::Unix { path, mode, owner } => {
-                Place::Unix { path: path.clone(), mode: *mode, owner: owner.unwrap_or_default() }
+            At::Unix { path, .. } => {
+                let Access { mode, owner } = access(&listener.at);
+                Place::Unix { path: path.clone(), mode, owner }
             }
         };
         let bound = listen::bind(&place, listener.backlog, workers);
@@ -239,6 +274,14 @@ fn bind(listeners: &[Listener], workers: usize) -> Result<Vec<(At, Bound)>, Star
         Ok((listener.at.clone(), bound))
     };
     listeners.iter().map(bind).collect()
+}
+
+/// Whom a listener's address lets in.
+fn access(at: &At) -> Access {
+    match at {
+        At::Tcp(_) => Access::default(),
+        At::Unix { mode, owner, .. } => Access { mode: *mode, owner: owner.unwrap_or_default() },
+    }
 }
 
 impl fmt::Display for StartError {

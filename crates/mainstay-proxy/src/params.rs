@@ -305,6 +305,18 @@ pub enum At {
     },
 }
 
+impl At {
+    /// Whether both are the same address; whom a unix socket lets in may differ.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => one == other,
+            (Self::Unix { path: one, .. }, Self::Unix { path: other, .. }) => one == other,
+            _ => false,
+        }
+    }
+}
+
 /// What a listener speaks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Service {

@@ -23,6 +23,7 @@ pub(super) enum Problem {
     Alive,
     ProbeForbidden,
     Owner(io::Error),
+    Replaced,
     Other(io::Error),
 }
 
@@ -81,6 +82,9 @@ impl fmt::Display for ListenError {
             Problem::Owner(_) => {
                 f.write_str("the file's owner or mode cannot be set; only root may give files to other users")
             }
+            Problem::Replaced => f.write_str(
+                "the socket's file was removed or replaced by another; restart Mainstay, or give the listener another path",
+            ),
             Problem::Other(_) => f.write_str("the operating system refuses"),
         }
     }

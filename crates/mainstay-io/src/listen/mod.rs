@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -64,6 +64,33 @@ pub struct Bound {
     pub local: Local,
     /// As many as were asked for.
     pub sockets: Vec<Socket>,
+    /// The door of a unix socket.
+    pub door: Option<Door>,
+}
+
+/// Whom a unix socket lets in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits of the file; `None`: what the process's umask leaves of 0777.
+    pub mode: Option<u32>,
+    /// User and group that own the file; `None`: the process's own.
+    pub owner: (Option<u32>, Option<u32>),
+}
+
+/// The file of a unix socket that is listened on. Does not keep it there.
+#[derive(Clone, Debug)]
+pub struct Door(Weak<SocketFile>);
+
+impl Door {
+    /// Changes whom the socket lets in, from what [`bind`] or the last change made it, as far as the two differ. Does
+    /// nothing once nobody listens on it any more.
+    ///
+    /// # Errors
+    /// The file is gone or another's, or its owner or mode cannot be set. It is then as it was before, as far as the
+    /// operating system lets it.
+    pub fn change(&self, from: Access, to: Access) -> Result<(), ListenError> {
+        self.0.upgrade().map_or(Ok(()), |file| file.change(from, to))
+    }
 }
 
 /// One worker's share of a [`Bound`]: can be sent to its thread.
@@ -103,7 +130,7 @@ pub fn bind(place: &Place, backlog: u32, workers: usize) -> Result<Bound, Listen
             let share = || Ok(Socket { file: Some(Arc::clone(&file)), socket: socket.try_clone()? });
             let sockets = (0..workers).map(|_| share()).collect::<io::Result<_>>();
             let sockets = sockets.map_err(|source| ListenError::new(path.display(), Problem::Other(source)))?;
-            Ok(Bound { local: Local::Unix(path.clone()), sockets })
+            Ok(Bound { local: Local::Unix(path.clone()), sockets, door: Some(Door(Arc::downgrade(&file))) })
         }
     }
 }
@@ -183,7 +210,7 @@ fn bind_tcp(address: SocketAddr, backlog: i32, workers: usize) -> io::Result<Bou
         socket.listen(backlog)?;
     }
     let sockets = sockets.into_iter().map(|socket| Socket { file: None, socket }).collect();
-    Ok(Bound { local: Local::Tcp(local), sockets })
+    Ok(Bound { local: Local::Tcp(local), sockets, door: None })
 }
 
 /// Sharing is allowed only after the address was got alone: otherwise a second program of the same user would

@@ -138,6 +138,38 @@ async fn a_unix_socket_has_mode_and_owner_and_goes_with_its_last_listener() {
 }
 
 #[test]
+fn whom_a_unix_socket_lets_in_can_change() {
+    let directory = Directory::new();
+    let path = directory.file("tm.ipc");
+    let bound = bind(&unix(&path), 16, 1).expect("bind");
+    let door = bound.door.clone().expect("a unix socket has a door");
+    let made = fs::metadata(&path).expect("metadata");
+    let state = || {
+        let now = fs::metadata(&path).expect("metadata");
+        (now.permissions().mode() & 0o7777, now.uid(), now.gid())
+    };
+    let (open, narrow) = (Access::default(), Access { mode: Some(0o600), owner: (None, None) });
+    door.change(open, narrow).expect("narrowed");
+    assert_eq!(state().0, 0o600);
+    if made.uid() == 0 {
+        let given = Access { mode: Some(0o660), owner: (Some(1234), Some(1235)) };
+        door.change(narrow, given).expect("given away");
+        assert_eq!(state(), (0o660, 1234, 1235));
+        door.change(given, narrow).expect("taken back");
+    }
+    door.change(narrow, open).expect("opened");
+    assert_eq!(state(), (made.permissions().mode() & 0o7777, made.uid(), made.gid()), "as it was made");
+
+    fs::rename(&path, directory.file("elsewhere")).expect("rename");
+    fs::write(&path, "another's").expect("write");
+    let error = door.change(open, narrow).expect_err("not ours").to_string();
+    assert!(error.contains("removed or replaced by another"), "{error}");
+    assert_ne!(state().0, 0o600, "another's file is left alone");
+    drop(bound);
+    door.change(open, narrow).expect("nobody listens: nothing to do");
+}
+
+#[test]
 fn a_dead_process_socket_is_replaced_and_a_living_one_never() {
     let directory = Directory::new();
     let path = directory.file("node.ipc");

@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::Access;
 use super::error::{ListenError, PATH_MAX, Problem};
 
 /// The file of a unix socket, removed on drop if it is still the one that was made.
@@ -44,6 +45,34 @@ impl SocketFile {
     fn made_at(path: &Path) -> io::Result<Self> {
         let made = fs::symlink_metadata(path)?;
         Ok(Self { path: path.to_owned(), device: made.dev(), inode: made.ino() })
+    }
+
+    /// Gives the file another owner and mode, as far as `to` differs from `from`.
+    pub(super) fn change(&self, from: Access, to: Access) -> Result<(), ListenError> {
+        let error = |problem| ListenError::new(self.path.display(), problem);
+        if from == to {
+            return Ok(());
+        }
+        if !self.is_still_ours() {
+            return Err(error(Problem::Replaced));
+        }
+        self.set(from, to).map_err(|source| {
+            // What cannot be taken back either was not done in the first place.
+            let _ = self.set(to, from);
+            error(Problem::Owner(source))
+        })
+    }
+
+    fn set(&self, from: Access, to: Access) -> io::Result<()> {
+        let ours = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let changed = |from: Option<u32>, to: Option<u32>, ours| (from != to).then_some(to.unwrap_or(ours));
+        let owner = (changed(from.owner.0, to.owner.0, ours.0), changed(from.owner.1, to.owner.1, ours.1));
+        // Set again also when only the owner changes, which takes special bits away.
+        let mode = match to.mode {
+            None if from.mode.is_some() => Some(0o777 & !umask()?),
+            mode => mode,
+        };
+        settle(&self.path, mode, owner)
     }
 
     fn is_still_ours(&self) -> bool {
@@ -106,6 +135,14 @@ fn settle(path: &Path, mode: Option<u32>, (user, group): (Option<u32>, Option<u3
         rustix::fs::chmodat(CWD, path, Mode::from_raw_mode(mode), AtFlags::empty())?;
     }
     Ok(())
+}
+
+/// The process's file mode creation mask (proc(5)); asking for it by `umask(2)` would change it for a moment.
+fn umask() -> io::Result<u32> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    let mask = line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
+    mask.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the process's umask is not to be had"))
 }
 
 fn placed(error: io::Error, path: &Path) -> Problem {

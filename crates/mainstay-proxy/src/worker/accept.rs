@@ -62,7 +62,7 @@ impl Listening {
     /// Finds the listener's place in `setup`'s plan. One that the plan has no longer keeps the place it had, for those
     /// of its clients whose last request is on its way.
     pub(super) fn settle(&self, setup: &Rc<Setup>, worker: &Worker) {
-        let found = setup.plan.listeners.iter().enumerate().find(|(_, params)| params.at == self.at);
+        let found = setup.plan.listeners.iter().enumerate().find(|(_, params)| params.at.is_same_place(&self.at));
         let Some((index, params)) = found else { return };
         self.place.replace(Some(Place {
             setup: Rc::clone(setup),

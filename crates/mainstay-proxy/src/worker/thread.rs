@@ -169,7 +169,7 @@ impl Worker {
     /// Ends one listener. Its clients learn with their next answer that the connection ends.
     fn close(&self, at: &At) {
         let mut listening = self.listening.borrow_mut();
-        for closed in listening.extract_if(.., |one| one.at == *at) {
+        for closed in listening.extract_if(.., |one| one.at.is_same_place(at)) {
             closed.ending.set(true);
             self.timers.raise_group(closed.group, DRAIN);
             self.closing.borrow_mut().push(closed);
@@ -178,7 +178,7 @@ impl Worker {
 
     /// Ends what still runs of closed listeners of this address.
     fn cut(&self, at: &At) {
-        for closed in self.closing.borrow_mut().extract_if(.., |one| one.at == *at) {
+        for closed in self.closing.borrow_mut().extract_if(.., |one| one.at.is_same_place(at)) {
             self.timers.raise_group(closed.group, KILL);
         }
     }

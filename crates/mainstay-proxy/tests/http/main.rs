@@ -7,4 +7,5 @@
 )]
 
 mod carry;
+mod reload;
 mod rig;
