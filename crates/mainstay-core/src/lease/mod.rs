@@ -7,6 +7,6 @@ mod row;
 mod standing;
 mod store;
 
-pub use row::{Name, Nonce, Row, RowState, Stamp, SwitchTo, Timeline, Token};
-pub use standing::{ChildState, LeaseView, Phase, Report, Standing, Tenure, Wish};
+pub use row::{Name, Nonce, Outcome, Row, RowState, Serving, Settled, Stamp, SwitchTo, Timeline, Token};
+pub use standing::{ChildState, LeaseView, Order, Phase, Report, Standing, Tenure, Wish};
 pub use store::{Answer, Failure, Member, MemberState, Request, Version};

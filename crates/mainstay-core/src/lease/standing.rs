@@ -4,19 +4,30 @@ use super::row::{Name, Nonce, Token};
 use crate::Moment;
 
 /// One holder's unbroken time with a lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tenure {
     /// Compared to know whether it is still the same.
     pub nonce: Nonce,
-    /// Handed to whoever can fence with it.
+    /// Handed to whoever can fence with it. It may grow within a tenure, when the database was promoted and lost nothing.
     pub token: Token,
+}
+
+/// A standing and its number: each one told to a guard has a higher number than the one before. A guard may miss some
+/// (only the last counts), so it reports which one it acted on, and nobody mistakes "gone" said before a child was
+/// started for "gone" said after it was forbidden.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Order {
+    /// Grows; 0 is the `Without` that everything begins with.
+    pub number: u64,
+    /// What holds from now on.
+    pub standing: Standing,
 }
 
 /// What a guard may do with its child. Moments are on the clock that counts a suspended machine's sleep (BOOTTIME).
 ///
 /// The guard holds to it without being told again: when `until` passes and nothing newer came, the child is frozen, and
 /// when `kill_at` passes it is killed, by whatever still runs (the guard, its alarm thread, its sentinel).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// It holds nothing. The child must be gone, and nothing may start it.
     Without,
@@ -50,9 +61,12 @@ pub enum Standing {
     },
 }
 
-/// What a guard reports of its child. Sent at each change; the last one counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a guard reports of its child. Sent at each change, and when it has taken up an order that forbids the child to
+/// run (`Without`, `Prepare`, `Yield`); the last one counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Report {
+    /// Number of the last order taken up before this was found: whatever it forbids is not started any more.
+    pub order: u64,
     /// The tenure it ran or was stopped in; `None` before the first.
     pub nonce: Option<Nonce>,
     /// How it is.
@@ -64,7 +78,7 @@ pub struct Report {
 }
 
 /// How a child is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChildState {
     /// Known to be gone, all of its processes: the only state in which a lease is given up or taken.
     Gone,
@@ -83,7 +97,7 @@ pub enum ChildState {
 }
 
 /// What a guard wishes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Wish {
     /// That another takes over: the child died too often, or is not well. The reason, as a sentence.
     HandOver(Name),
@@ -92,7 +106,7 @@ pub enum Wish {
 }
 
 /// What anybody may know of a lease: fronts follow it, `status` shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseView {
     /// Who holds it, or held it last.
     pub holder: Option<Name>,
@@ -107,7 +121,7 @@ pub struct LeaseView {
 }
 
 /// How far a tenure is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Nobody holds the lease.
     Vacant,

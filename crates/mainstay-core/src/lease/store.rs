@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::row::{Name, Nonce, Row, Stamp, SwitchTo, Timeline};
+use super::row::{Name, Nonce, Outcome, Row, Serving, Stamp, Timeline};
 
 /// Which state of the row somebody acted on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     /// Its epoch.
     pub epoch: u64,
@@ -15,7 +15,7 @@ pub struct Version {
 }
 
 /// Something asked of a store about one lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Read the row, the members and the store's clock; also says that this member lives.
     Look {
@@ -23,7 +23,8 @@ pub enum Request {
         me: Member,
     },
     /// Take the lease, if the row is still as it was seen. Without `early` it must also have expired by the store's
-    /// clock, or be free and not kept for somebody else. State becomes `Fencing`.
+    /// clock, or be free and not kept for somebody else. While the lease is paused, only the holder of the row or, if it
+    /// is free, the one it is kept for can take it. State becomes `Fencing`, the row's timeline that of the database.
     Acquire {
         /// The row that was seen.
         seen: Version,
@@ -37,16 +38,20 @@ pub enum Request {
         holder: Name,
         /// How long until it expires.
         ttl: Duration,
-        /// The holder's session is known to have ended: expiry is not waited for.
+        /// Expiry by the store's clock is not waited for: the holder's session is known to have ended, or the store's
+        /// clock was set back and would bar everybody for as long.
         early: bool,
     },
-    /// Make every role of this lease but the tenure's own unable to log in, end their sessions and prepared
-    /// transactions, sweep again. Done again from the start when its outcome was unknown.
+    /// Make the roles of this lease unable to log in, end their sessions and prepared transactions, sweep again. While
+    /// the row is `Fencing` all of them, the tenure's own included (whoever had it before may live on); while it is
+    /// `Active` all but the tenure's own. Done again from the start when its outcome was unknown.
     Fence {
         /// The tenure that fences; if the row has another, nothing is done.
         nonce: Nonce,
     },
-    /// `Fencing` becomes `Active`, and the holder's role may log in.
+    /// `Fencing` becomes `Active`, and the holder's role may log in. Done again (the row is `Active` with this nonce) it
+    /// changes nothing but `seq` and the expiry; in particular the role keeps the password of this tenure. Nothing is
+    /// done to a row that is `Free`.
     Activate {
         /// The tenure.
         nonce: Nonce,
@@ -55,7 +60,7 @@ pub enum Request {
         /// How long until it expires.
         ttl: Duration,
     },
-    /// Say that the tenure goes on.
+    /// Say that the tenure goes on, in the state that it has. Nothing is done to a row that is `Free`.
     Renew {
         /// The tenure.
         nonce: Nonce,
@@ -63,10 +68,28 @@ pub enum Request {
         timeline: Timeline,
         /// How long until it expires.
         ttl: Duration,
-        /// Whether the child is ready.
-        ready: bool,
+        /// How far the child is.
+        serving: Serving,
+        /// Who is to make ready to follow.
+        next: Option<Name>,
     },
-    /// Give the lease up; the child is known to be gone. Kept for `next` for one ttl.
+    /// Go on with an active tenure in the history of a promoted database, of which it is known that it lost nothing
+    /// acknowledged. The row must have this nonce, the timeline `from`, and a `seq` of at least `seq_at_least`; it gets
+    /// the timeline `to`.
+    Carry {
+        /// The tenure.
+        nonce: Nonce,
+        /// The history it was last confirmed in.
+        from: Timeline,
+        /// The history it goes on in; in another one nothing is done.
+        to: Timeline,
+        /// What the old history acknowledged.
+        seq_at_least: u64,
+        /// How long until it expires.
+        ttl: Duration,
+    },
+    /// Give the lease up; the child is known to be gone. Kept for `next` for one ttl. Nothing is done to a row that is
+    /// `Free`; the nonce stays in the row.
     Transfer {
         /// The tenure.
         nonce: Nonce,
@@ -75,14 +98,28 @@ pub enum Request {
         /// How long it is kept.
         ttl: Duration,
     },
-    /// Ask the holder for a switch-over, or with `None` take the wish back.
-    Switch(Option<SwitchTo>),
+    /// Ask the holder for a switch-over; nothing is done while another one waits.
+    Switch {
+        /// Drawn for it, so that whoever asked can follow it.
+        id: Nonce,
+        /// Who is to be the holder; `None`: the best that can.
+        to: Option<Name>,
+        /// How long from now it is to start, by the store's clock.
+        after: Duration,
+    },
+    /// End a switch-over and say how it ended; nothing is done if another one waits.
+    Settle {
+        /// Of the switch-over.
+        id: Nonce,
+        /// What whoever asked may read in the row.
+        outcome: Outcome,
+    },
     /// Pause takeovers, or with `None` resume them.
     Pause(Option<Name>),
 }
 
 /// What a store answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// It was done. The row after it, for `Fence` and `Look` as it is.
     Done {
@@ -107,7 +144,7 @@ pub enum Answer {
 }
 
 /// A request that was not answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// It is certain that nothing was done. The reason, as a sentence.
     NotDone(Name),
@@ -116,7 +153,7 @@ pub enum Failure {
 }
 
 /// Somebody who may hold the lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Member {
     /// Its name.
     pub name: Name,
@@ -126,12 +163,14 @@ pub struct Member {
     pub priority: u32,
     /// How it is.
     pub state: MemberState,
+    /// Its fronts have nothing under way at the holder (or it has none): a holder that yields waits for this.
+    pub quiet: bool,
     /// How long ago it looked, by the store's clock. The store fills it in.
     pub age: Duration,
 }
 
 /// How a member is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MemberState {
     /// It could take over.
     Standby,
