@@ -151,6 +151,17 @@ impl Listener {
         Ok(Self { _file: socket.file, kind })
     }
 
+    /// Whether a client waits to be accepted, asked of the operating system at this moment.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        let fd = match &self.kind {
+            Kind::Tcp(listener) => listener.as_fd(),
+            Kind::Unix(listener) => listener.as_fd(),
+        };
+        let mut look = [rustix::event::PollFd::from_borrowed_fd(fd, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut look, Some(&rustix::event::Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
     /// The TCP address it is bound to; `None` for a unix socket.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {

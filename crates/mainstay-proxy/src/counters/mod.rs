@@ -207,7 +207,7 @@ kinds! {
         SendTimeout = "send_timeout",
         /// As many requests as one connection may have.
         Requests = "requests",
-        /// As many connections as the listener may have: accepting stopped for a while.
+        /// Clients that had to wait because the listener had as many connections as it may have.
         Connections = "connections",
         /// No place in the queue for a connection to a node (503).
         QueueFull = "queue_full",

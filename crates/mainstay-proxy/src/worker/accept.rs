@@ -111,7 +111,7 @@ impl Worker {
     pub(super) async fn accept(self: Rc<Self>, listening: Rc<Listening>, listener: Listener, slot: Slot) {
         slot.hear(DRAIN | KILL);
         while !listening.ending.get() {
-            if !room(&listening, &slot).await {
+            if !room(&listening, &slot, Some(&listener)).await {
                 break;
             }
             match slot.wait(|cx| listener.poll_accept(cx)).await {
@@ -153,25 +153,28 @@ impl Worker {
 
 /// Waits for the share of a client that has come; `None` when the listener is to end.
 async fn permit(listening: &Listening, slot: &Slot) -> Option<Permit> {
-    loop {
+    if let Some(permit) = listening.permit() {
+        return Some(permit);
+    }
+    count_waiting(listening);
+    while room(listening, slot, None).await {
         if let Some(permit) = listening.permit() {
             return Some(permit);
         }
-        if !room(listening, slot).await {
-            return None;
-        }
     }
+    None
 }
 
-/// Waits until the listener may have one more client; false when it is to end.
-async fn room(listening: &Listening, slot: &Slot) -> bool {
+/// Waits until the listener may have one more client; false when it is to end. A client that waits for it at `door`
+/// meanwhile is counted, once.
+async fn room(listening: &Listening, slot: &Slot, mut door: Option<&Listener>) -> bool {
     loop {
         if !listening.is_full() {
             slot.clear();
             return true;
         }
-        if let Some(counters) = listening.counters() {
-            counters.limits.one(crate::counters::Limit::Connections);
+        if door.take_if(|door| door.has_waiting()).is_some() {
+            count_waiting(listening);
         }
         // Another worker's client may be the one that leaves, so this is looked at again and again.
         slot.set(clock::now() + LOOK_AGAIN);
@@ -181,6 +184,13 @@ async fn room(listening: &Listening, slot: &Slot) -> bool {
             Interrupt::Signal(_) => slot.lower(DRAIN),
             Interrupt::Expired => {}
         }
+    }
+}
+
+/// Counts a client that has to wait because the listener has as many as it may have.
+fn count_waiting(listening: &Listening) {
+    if let Some(counters) = listening.counters() {
+        counters.limits.one(crate::counters::Limit::Connections);
     }
 }
 
