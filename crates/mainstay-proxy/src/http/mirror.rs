@@ -1,8 +1,6 @@
 //! Copies of requests. They live in tasks of their own, bounded in number, size and time, and begin once the request
 //! itself is done with: whatever becomes of a copy, the request neither waits for it nor fails with it.
 
-use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,7 +16,7 @@ use super::node_head::NodeHead;
 use super::spares::Buffers;
 use super::write::write_rest;
 use crate::params::{Forward, Mirror};
-use crate::pool::{Connection, Key, Pool, connect};
+use crate::pool::{Connection, Key, Pool};
 use crate::worker::{KILL, NODE_OUT, Worker};
 
 /// A copy, ready to be sent.
@@ -118,11 +116,11 @@ async fn deliver(worker: &Worker, slot: &Slot, pool: &Rc<Pool>, index: u32, copy
         Some(up) => up,
         None => {
             let guard = pool.begin(index)?;
-            let endpoints = node.endpoints();
-            let mut connecting = pin!(connect(endpoints.first()?));
-            guard.fresh(slot.wait(|cx| connecting.as_mut().poll(cx)).await.ok()?.ok()?)
+            node.counters.connects.one();
+            guard.fresh(node.connect(slot, pool.params.connect_timeout.min(copy.timeout)).await.ok()?)
         }
     };
+    node.counters.requests.one();
     write_rest(&up.stream, slot, (&copy.bytes, &[]), 0, || deadline).await.ok()?;
     let keeps = swallow(worker, slot, &mut up, copy.method).await?;
     if keeps {

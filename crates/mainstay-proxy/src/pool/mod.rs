@@ -21,7 +21,7 @@ use crate::view::{Event, NodeView, Report};
 
 pub(crate) use connection::{Connection, Guard};
 pub(crate) use limit::{Limit, Limits, Permit};
-pub(crate) use node::{Node, connect};
+pub(crate) use node::{NoConnection, Node, connect, share};
 pub(crate) use pick::Key;
 
 /// One pool as one worker sees it.

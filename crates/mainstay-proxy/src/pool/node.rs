@@ -2,10 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay_core::Moment;
+use mainstay_io::clock;
 use mainstay_io::stream::Stream;
+use mainstay_io::timer::{Interrupt, Slot};
 
 use super::{Connection, Limit, Maker};
 use crate::counters::NodeCounters;
@@ -95,7 +99,7 @@ impl Node {
 
     /// An idle connection, the latest used first. With `certain` the operating system is asked once more whether it
     /// still lives, for what must not ride on a connection that is about to end.
-    pub(crate) fn take_idle(&self, now: Moment, longest: std::time::Duration, certain: bool) -> Option<(Stream, u64)> {
+    pub(crate) fn take_idle(&self, now: Moment, longest: Duration, certain: bool) -> Option<(Stream, u64)> {
         let mut idle = self.idle.borrow_mut();
         while let Some(kept) = idle.pop() {
             let fresh = now.since(kept.since) < longest;
@@ -127,7 +131,7 @@ impl Node {
     }
 
     /// Drops the idle connections that have ended or idled for `longest`.
-    pub(crate) fn sweep(&self, now: Moment, longest: std::time::Duration) {
+    pub(crate) fn sweep(&self, now: Moment, longest: Duration) {
         self.idle.borrow_mut().retain(|kept| now.since(kept.since) < longest && kept.stream.is_quiet());
     }
 
@@ -136,20 +140,47 @@ impl Node {
         Arc::clone(&self.view.borrow().endpoints)
     }
 
-    /// Opens a connection to the first of its endpoints that takes one.
+    /// Opens a connection to the first of its endpoints that takes one, all of them together in no more than `within`.
+    /// Sets the deadline of `slot`.
     ///
     /// # Errors
-    /// The last endpoint's refusal; "not found" when no endpoint is known.
-    pub(crate) async fn connect(&self) -> io::Result<Stream> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "its name was never resolved");
-        for endpoint in self.endpoints().iter() {
-            match connect(endpoint).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+    /// Why the last endpoint that was tried gave none.
+    pub(crate) async fn connect(&self, slot: &Slot, within: Duration) -> Result<Stream, NoConnection> {
+        connect_first(&self.endpoints(), slot, within).await
     }
+}
+
+/// Why there is no connection to a node.
+#[derive(Debug)]
+pub(crate) enum NoConnection {
+    /// The operating system's word; "not found" for a name that was never resolved.
+    Refused(io::Error),
+    /// None of its addresses answered in time.
+    TimedOut,
+    /// A signal came.
+    Signal(u8),
+}
+
+/// How long each of so many addresses may take, so that one which does not answer leaves time for the next.
+pub(crate) fn share(within: Duration, addresses: usize) -> Duration {
+    within / u32::try_from(addresses).unwrap_or(u32::MAX).max(1)
+}
+
+async fn connect_first(endpoints: &[Endpoint], slot: &Slot, within: Duration) -> Result<Stream, NoConnection> {
+    let share = share(within, endpoints.len());
+    let mut last = NoConnection::Refused(io::Error::new(io::ErrorKind::NotFound, "its name was never resolved"));
+    for endpoint in endpoints {
+        slot.set(clock::now() + share);
+        let mut connecting = pin!(connect(endpoint));
+        last = match slot.wait(|cx| connecting.as_mut().poll(cx)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) if mainstay_io::is_exhaustion(&error) => return Err(NoConnection::Refused(error)),
+            Ok(Err(error)) => NoConnection::Refused(error),
+            Err(Interrupt::Expired) => NoConnection::TimedOut,
+            Err(Interrupt::Signal(signals)) => return Err(NoConnection::Signal(signals)),
+        };
+    }
+    Err(last)
 }
 
 /// Connects to an address of a node.
@@ -160,5 +191,55 @@ pub(crate) async fn connect(endpoint: &Endpoint) -> io::Result<Stream> {
     match endpoint {
         Endpoint::Tcp(address) => Stream::connect_tcp(*address).await,
         Endpoint::Unix(path) => Stream::connect_unix(path).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Instant;
+
+    use mainstay_io::alarm::Alarm;
+    use mainstay_io::timer::Timers;
+    use socket2::{Domain, Socket, Type};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// An address whose queue is full: the kernel lets whoever connects wait. Lasts as long as what comes with it.
+    async fn silent() -> (SocketAddr, Socket, TcpStream) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let filler = TcpStream::connect(address).await.unwrap();
+        (address, socket, filler)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+        let (first, second) = (silent().await, silent().await);
+        let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = [first.0, second.0].map(Endpoint::Tcp);
+        let well = Endpoint::Tcp(node.local_addr().unwrap());
+        let timers = Timers::default();
+        let slot = timers.slot(0);
+        let work = async {
+            let begun = Instant::now();
+            let all = [silent[0].clone(), silent[1].clone(), well];
+            connect_first(&all, &slot, Duration::from_millis(900)).await.expect("the third takes it");
+            assert!(begun.elapsed() >= Duration::from_millis(600), "two shares, not {:?}", begun.elapsed());
+            let begun = Instant::now();
+            let none = connect_first(&silent, &slot, Duration::from_millis(400)).await;
+            assert!(matches!(none, Err(NoConnection::TimedOut)), "{none:?}");
+            assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
+            let none = connect_first(&[], &slot, Duration::from_millis(400)).await;
+            assert!(matches!(none, Err(NoConnection::Refused(_))), "{none:?}");
+        };
+        tokio::select! {
+            () = work => {}
+            ended = timers.run(Alarm::new().unwrap(), clock::now) => panic!("the tick ended: {ended:?}"),
+            () = tokio::time::sleep(Duration::from_secs(20)) => panic!("stuck"),
+        }
     }
 }

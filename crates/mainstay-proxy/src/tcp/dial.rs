@@ -1,7 +1,6 @@
 //! Finding a node that takes the session. Nothing was sent yet, so another one may always be tried.
 
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::time::Duration;
 
 use mainstay_io::clock;
@@ -12,7 +11,7 @@ use super::{End, Farewell, Session};
 use crate::access::Outcome;
 use crate::counters::{Close, Failure, Limit};
 use crate::params::{HashKey, Policy};
-use crate::pool::{Connection, Key};
+use crate::pool::{Connection, Key, NoConnection};
 use crate::view::{Event, Standing};
 use crate::worker::{KILL, NODE_OUT, Peer, QUEUE};
 
@@ -97,17 +96,15 @@ impl Session {
         self.slot.lower(NODE_OUT);
         self.slot.tag(node.tag);
         self.slot.hear(NODE_OUT | KILL);
-        self.slot.set(begun + self.pool.params.connect_timeout);
         node.counters.connects.one();
-        let mut connecting = pin!(node.connect());
-        let stream = match self.slot.wait(|cx| connecting.as_mut().poll(cx)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) if mainstay_io::is_exhaustion(&error) => return Err(Refused::NoResources),
-            Ok(Err(_)) => return Err(Refused::ByNode(Failure::Connect)),
-            Err(Interrupt::Expired) => return Err(Refused::ByNode(Failure::ConnectTimeout)),
-            Err(Interrupt::Signal(signals)) if signals & KILL != 0 => return Err(Refused::Killed),
-            Err(Interrupt::Signal(_)) => return Err(Refused::ByNode(Failure::WentOut)),
-        };
+        let connected = node.connect(&self.slot, self.pool.params.connect_timeout).await;
+        let stream = connected.map_err(|none| match none {
+            NoConnection::Refused(error) if mainstay_io::is_exhaustion(&error) => Refused::NoResources,
+            NoConnection::Refused(_) => Refused::ByNode(Failure::Connect),
+            NoConnection::TimedOut => Refused::ByNode(Failure::ConnectTimeout),
+            NoConnection::Signal(signals) if signals & KILL != 0 => Refused::Killed,
+            NoConnection::Signal(_) => Refused::ByNode(Failure::WentOut),
+        })?;
         let took = clock::now().since(begun);
         node.counters.connect.record(took);
         self.account.connect = Some(took);
