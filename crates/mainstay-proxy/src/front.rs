@@ -155,7 +155,8 @@ impl Front {
         let stopped = tokio::select! {
             biased;
             () = drained => Stopped::Drained,
-            () = deadline => Stopped::Cut,
+            // Connections that idle lose nothing by being closed.
+            () = deadline => if self.under_way() == 0 { Stopped::Drained } else { Stopped::Cut },
         };
         for worker in self.workers {
             // Fails when the worker has drained and gone, which is what is wanted.
@@ -163,6 +164,11 @@ impl Front {
             let _ = tokio::task::spawn_blocking(move || worker.thread.join()).await;
         }
         stopped
+    }
+
+    /// Requests and sessions that clients wait for.
+    fn under_way(&self) -> u64 {
+        self.registry.read().listeners.values().map(|listener| listener.in_flight.get()).sum()
     }
 
     /// Ready once a worker has ended though nobody told it to: a part of the clients is no longer served, and it does

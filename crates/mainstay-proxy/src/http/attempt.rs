@@ -19,7 +19,7 @@ use super::up::Upload;
 use super::write::write_with_head;
 use super::{Conn, Flow};
 use crate::params::Forward;
-use crate::pool::{Connection, Node, Pool, connect};
+use crate::pool::{Connection, Node, Pool, connect, share};
 use crate::view::Event;
 use crate::worker::{KILL, NODE_OUT};
 
@@ -155,7 +155,12 @@ impl Conn {
             Upload::Sent | Upload::NodeSpeaks => Ok(()),
             Upload::Failed(failed) => Err(Attempt::Failed(failed)),
             Upload::Refused(status) => Err(Attempt::Ended(self.refuse_body(job, buffers, status).await)),
-            Upload::ClientGone => Err(Attempt::Ended(Flow::Abort)),
+            Upload::Abandoned(reason) => {
+                job.account.reason = reason;
+                let (pool, node) = (Rc::clone(aim.pool), aim.index);
+                buffers.tries.push(Tried { pool, node, outcome: Outcome::Abandoned });
+                Err(Attempt::Ended(Flow::Abort))
+            }
         }
     }
 
@@ -169,7 +174,7 @@ impl Conn {
         aim.node.counters.connects.one();
         let endpoints = aim.node.endpoints();
         // An address that does not answer must not use up the time of the next.
-        let share = aim.pool.params.connect_timeout / u32::try_from(endpoints.len()).unwrap_or(1).max(1);
+        let share = share(aim.pool.params.connect_timeout, endpoints.len());
         let mut failed = Failed::before(retry::Failure::Connect, Outcome::Refused);
         for endpoint in endpoints.iter() {
             let mut connecting = pin!(connect(endpoint));

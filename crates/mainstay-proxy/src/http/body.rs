@@ -14,6 +14,15 @@ pub(super) enum Body {
     UntilClose,
 }
 
+/// What some bytes are to a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// So many of them belong to it.
+    pub(super) used: usize,
+    /// So many of these are data; the rest is framing.
+    pub(super) data: u64,
+}
+
 impl Body {
     /// The body a request announces.
     pub(super) fn of_request(length: BodyLength) -> Self {
@@ -39,25 +48,36 @@ impl Body {
     /// # Errors
     /// A chunked body that is none.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
-        match self {
-            Self::Done => Ok(0),
-            Self::UntilClose => Ok(bytes.len()),
+        self.measure(bytes).map(|piece| piece.used)
+    }
+
+    /// The same, and how many of them are data.
+    ///
+    /// # Errors
+    /// A chunked body that is none.
+    pub(super) fn measure(&mut self, bytes: &[u8]) -> Result<Piece, Fault> {
+        let mut framed = None;
+        let used = match self {
+            Self::Done => 0,
+            Self::UntilClose => bytes.len(),
             Self::Length(left) => {
                 let used = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= used as u64;
                 if *left == 0 {
                     *self = Self::Done;
                 }
-                Ok(used)
+                used
             }
             Self::Chunked(chunks) => {
-                let scan = chunks.scan(bytes)?;
+                let data = framed.insert(0);
+                let scan = chunks.decode(bytes, |piece| *data += piece.len())?;
                 if scan.done {
                     *self = Self::Done;
                 }
-                Ok(scan.used)
+                scan.used
             }
-        }
+        };
+        Ok(Piece { used, data: framed.unwrap_or(used) as u64 })
     }
 
     /// The same, with the framing taken off: the data goes to `data`.

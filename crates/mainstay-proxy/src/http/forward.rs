@@ -53,6 +53,7 @@ impl Conn {
             let decision = failed.decided.unwrap_or_else(|| self.again(job, buffers, aim, &failed));
             self.note_failure(aim, &failed, buffers);
             if self.slot.raised() & KILL != 0 {
+                job.account.reason = "killed";
                 break Flow::Abort;
             }
             match decision {

@@ -28,8 +28,10 @@ pub(super) struct Job {
     pub(super) body_here: usize,
     /// What is still to come of the body.
     pub(super) body: Body,
-    /// Bytes of the body seen.
+    /// Bytes of the body seen, framing included.
     pub(super) body_seen: u64,
+    /// Those of them that are data.
+    pub(super) body_data: u64,
     /// Whether all of the body seen so far is in the input, so that it can be sent again.
     pub(super) kept: retry::Body,
     /// Set when it is refused before anything is done: the status.
@@ -68,6 +70,7 @@ impl Job {
             body_here: 0,
             body: Body::Done,
             body_seen: 0,
+            body_data: 0,
             kept: retry::Body::Gone,
             refusal: None,
             account: Account::default(),

@@ -45,6 +45,8 @@ pub(super) enum Outcome {
     Invalid,
     /// It went out while the request waited.
     NodeOut,
+    /// The request was given up before the node could answer it.
+    Abandoned,
 }
 
 impl Outcome {
@@ -69,6 +71,7 @@ impl Outcome {
             Self::Timeout => "timeout",
             Self::Invalid => "invalid",
             Self::NodeOut => "node_out",
+            Self::Abandoned => "abandoned",
         }
     }
 
@@ -91,7 +94,7 @@ impl Outcome {
             Self::Timeout => Some(Failure::Timeout),
             Self::Invalid => Some(Failure::Invalid),
             Self::NodeOut => Some(Failure::WentOut),
-            Self::Answered(_) | Self::NoResources | Self::Busy => None,
+            Self::Answered(_) | Self::NoResources | Self::Busy | Self::Abandoned => None,
         }
     }
 }

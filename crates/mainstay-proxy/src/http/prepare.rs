@@ -42,7 +42,7 @@ impl Conn {
             Ok(job) => job,
             Err(fault) => return Prepared::Refused(fault),
         };
-        job.refusal = if missing { Some(404) } else { refusal(&route, &request, job.body_here as u64) };
+        job.refusal = if missing { Some(404) } else { refusal(&route, &request, job.body_data) };
         if let (None, Action::Forward(forward), Some(pool)) = (job.refusal, &route.params.action, &route.pool) {
             job.upgrade &= forward.upgrade;
             let context = self.context(&request, &route);
@@ -77,7 +77,7 @@ impl Conn {
     ) -> Result<Job, h1::Fault> {
         let mut body = Body::of_request(request.body);
         let behind = self.input.get(request.len..).unwrap_or_default();
-        let body_here = body.take(behind)?;
+        let here = body.measure(behind)?;
         let another = self.served + 1 < table.limits.requests && !table.limits.idle_timeout.is_zero();
         Ok(Job {
             table: Rc::clone(table),
@@ -88,9 +88,10 @@ impl Conn {
             keep: request.keep_alive && another,
             upgrade: request.upgrade.is_some(),
             head_len: request.len,
-            body_here,
+            body_here: here.used,
             body,
-            body_seen: body_here as u64,
+            body_seen: here.used as u64,
+            body_data: here.data,
             kept: retry::Body::Kept,
             refusal: None,
             account: Account::default(),
@@ -99,13 +100,13 @@ impl Conn {
 }
 
 /// The status a request is refused with before anything is done.
-fn refusal(route: &Route, request: &h1::Request<'_>, body_here: u64) -> Option<u16> {
+fn refusal(route: &Route, request: &h1::Request<'_>, body_data: u64) -> Option<u16> {
     if route.params.internal {
         return Some(404);
     }
     match (request.body, route.params.body_max) {
         (h1::BodyLength::Length(length), Some(most)) if length > most => Some(413),
-        (h1::BodyLength::Chunked, Some(most)) if body_here > most => Some(413),
+        (h1::BodyLength::Chunked, Some(most)) if body_data > most => Some(413),
         _ => None,
     }
 }

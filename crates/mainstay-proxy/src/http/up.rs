@@ -25,8 +25,8 @@ pub(super) enum Upload {
     Failed(Failed),
     /// The client sent what is no body, or too much, or too slowly: it gets this status.
     Refused(u16),
-    /// The client is gone.
-    ClientGone,
+    /// Nobody waits for an answer any more: why.
+    Abandoned(&'static str),
 }
 
 /// What there is to be done.
@@ -65,10 +65,10 @@ impl Conn {
             });
             let count = match turn.await {
                 Ok(Turn::NodeReadable) => return Upload::NodeSpeaks,
-                Ok(Turn::FromClient(Ok(0) | Err(_))) => return Upload::ClientGone,
+                Ok(Turn::FromClient(Ok(0) | Err(_))) => return Upload::Abandoned("client_gone"),
                 Ok(Turn::FromClient(Ok(count))) => count,
                 Err(Interrupt::Expired) => return Upload::Refused(408),
-                Err(Interrupt::Signal(signals)) if signals & KILL != 0 => return Upload::ClientGone,
+                Err(Interrupt::Signal(signals)) if signals & KILL != 0 => return Upload::Abandoned("killed"),
                 Err(interrupt) => return Upload::Failed(Failed::of_interrupt(up, interrupt)),
             };
             if let Err(refused) = self.pass_up(job, buffers, aim.forward, up, count) {
@@ -88,16 +88,17 @@ impl Conn {
     ) -> Result<(), Upload> {
         let lent = self.worker.lent.borrow();
         let bytes = lent.get(..count).unwrap_or_default();
-        let used = match job.body.take(bytes) {
-            Ok(used) => used,
+        let piece = match job.body.measure(bytes) {
+            Ok(piece) => piece,
             Err(fault) => {
                 job.account.reason = fault.name();
                 return Err(Upload::Refused(fault.status()));
             }
         };
-        let (body, rest) = bytes.split_at_checked(used).unwrap_or((bytes, &[]));
+        let (body, rest) = bytes.split_at_checked(piece.used).unwrap_or((bytes, &[]));
         job.body_seen += body.len() as u64;
-        if job.route.params.body_max.is_some_and(|most| job.body_seen > most) {
+        job.body_data += piece.data;
+        if job.route.params.body_max.is_some_and(|most| job.body_data > most) {
             return Err(Upload::Refused(413));
         }
         buffers.rest.extend_from_slice(rest);

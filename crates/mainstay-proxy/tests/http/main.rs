@@ -7,5 +7,6 @@
 )]
 
 mod carry;
+mod limits;
 mod reload;
 mod rig;

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_io::listen::Local;
-use mainstay_proxy::front::Front;
+use mainstay_proxy::access::AccessSender;
+use mainstay_proxy::counters::Reading;
+use mainstay_proxy::front::{Front, Options, Stopped};
 use mainstay_proxy::params::{
     Action, Address, AllOut, At, Budget, ClientLimits, Forward, Forwarded, HostRule, Http, Listener, Node, PathMatch,
     Plan, Policy, Pool, PoolId, Queue, Retry, Role, Route, Service, Site,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 /// A plan with one listener on a free port of the loopback and one pool of these nodes.
 pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
@@ -119,6 +122,68 @@ pub(crate) async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &[u8]
 
 pub(crate) async fn timeout<T>(event: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), event).await.expect("in time")
+}
+
+/// Starts a front with one worker.
+pub(crate) async fn start(plan: Plan) -> Front {
+    start_logged(plan, None).await
+}
+
+/// The same, with an access log.
+pub(crate) async fn start_logged(plan: Plan, access: Option<AccessSender>) -> Front {
+    Front::start(plan, Options { workers: 1, drain: Duration::from_secs(1), access }).await.unwrap()
+}
+
+/// Ends a front at once.
+pub(crate) async fn stop(front: Front) -> Stopped {
+    timeout(front.stop(std::future::ready(()))).await
+}
+
+/// A client's connection to the front.
+pub(crate) async fn connect(front: &Front) -> TcpStream {
+    let client = TcpStream::connect(address(front)).await.unwrap();
+    client.set_nodelay(true).unwrap();
+    client
+}
+
+/// The next connection to a node of the test's own.
+pub(crate) async fn accept(node: &TcpListener) -> TcpStream {
+    timeout(node.accept()).await.unwrap().0
+}
+
+/// The first listener's HTTP.
+pub(crate) fn http(plan: &mut Plan) -> &mut Http {
+    match &mut plan.listeners[0].service {
+        Service::Http(http) => http,
+        Service::Tcp(_) => panic!("not HTTP"),
+    }
+}
+
+/// The first listener's first route.
+pub(crate) fn route(plan: &mut Plan) -> &mut Route {
+    &mut http(plan).sites[0].routes[0]
+}
+
+/// What that route forwards by.
+pub(crate) fn forwarding(plan: &mut Plan) -> &mut Forward {
+    match &mut route(plan).action {
+        Action::Forward(forward) => forward,
+        Action::Reply(_) => panic!("it does not forward"),
+    }
+}
+
+/// Waits until the front's counters are as wanted.
+pub(crate) async fn counted(front: &Front, wanted: impl Fn(&Reading) -> bool) -> Reading {
+    timeout(async {
+        loop {
+            let reading = front.counters().read();
+            if wanted(&reading) {
+                return reading;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
 }
 
 const PATIENCE: Duration = Duration::from_secs(5);
