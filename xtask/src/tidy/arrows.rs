@@ -8,7 +8,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mainstay-wire", &[]),
     ("mainstay-io", &["mainstay-core"]),
     ("mainstay-proxy", &["mainstay-core", "mainstay-wire", "mainstay-io"]),
-    ("mainstay", &["mainstay-core", "mainstay-wire", "mainstay-io", "mainstay-proxy"]),
+    ("mainstay-store", &["mainstay-core", "mainstay-io"]),
+    ("mainstay", &["mainstay-core", "mainstay-wire", "mainstay-io", "mainstay-proxy", "mainstay-store"]),
     ("mainstay-testkit", &["mainstay-core", "mainstay-io"]),
     ("xtask", &[]),
 ];

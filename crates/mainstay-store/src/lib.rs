@@ -1,0 +1,39 @@
+//! Where leases are kept, and how the previous holder of one is fenced.
+//!
+//! *Does* one request of [`mainstay_core::lease::Request`] as one atomic step in a database, or says that it does not
+//! know whether it did ([`Store::ask`]); and runs the lease's state machine over a store ([`keeper`]). *Never* decides who
+//! may hold a lease (that is `mainstay-core`), never tries a request a second time on its own account, never touches what
+//! is not Mainstay's in a user's database, and never shows a password.
+//!
+//! Read first: [`Store`], [`Location`], [`open`].
+
+mod file;
+mod grant;
+mod history;
+mod location;
+mod semantics;
+mod settings;
+mod sqlite;
+mod store;
+mod words;
+
+use std::sync::Arc;
+
+pub use file::FileFault;
+pub use grant::{Credential, Grant, Secret};
+pub use history::Entry;
+pub use location::{Location, LocationFault};
+pub use semantics::apply;
+pub use settings::{LeaseSettings, Settings};
+pub use store::{Asking, Hint, Store, Tier};
+
+/// Opens the store of these settings.
+///
+/// # Errors
+/// When it can never work as it is: the file cannot be made or used. A database that is away is no error: its store
+/// answers each request with [`mainstay_core::lease::Failure`] until it is back.
+pub fn open(settings: &Settings) -> Result<Arc<dyn Store>, FileFault> {
+    match &settings.at {
+        Location::Sqlite(path) => Ok(Arc::new(sqlite::Sqlite::open(path, settings)?)),
+    }
+}

@@ -1,0 +1,134 @@
+//! The lock beside a lease: held by whoever holds the lease and by every process of its child.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mainstay_core::lease::{Name, Nonce};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// The locks of a store's leases.
+#[derive(Clone, Debug)]
+pub(super) struct Locks {
+    base: PathBuf,
+    // Invariant: at most one lock for each lease, that of the last tenure this program acquired.
+    held: Arc<Mutex<Held>>,
+}
+
+type Held = HashMap<Name, (Nonce, Arc<OwnedFd>)>;
+
+impl Locks {
+    /// Those of the store at `path`; their files are beside it.
+    pub(super) fn beside(path: &Path) -> Self {
+        Self { base: path.to_owned(), held: Arc::default() }
+    }
+
+    /// Takes the lock of a lease for a tenure. `None` when somebody else has it, be it only a process that the last holder
+    /// left behind. Gives up what this program had of it before: its child is known to be gone, and if it is not, its
+    /// own lock is what refuses this one.
+    pub(super) fn take(&self, lease: &Name, nonce: Nonce) -> io::Result<Option<Arc<OwnedFd>>> {
+        self.release(lease);
+        let path = self.path(lease);
+        // Others look whether it is held by taking it for a moment.
+        let start = Instant::now();
+        loop {
+            let file =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if is_at(&file, &path)? => {
+                    let lock = Arc::new(OwnedFd::from(file));
+                    self.lock_held().insert(lease.clone(), (nonce, Arc::clone(&lock)));
+                    return Ok(Some(lock));
+                }
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) if start.elapsed() > GLANCE => return Ok(None),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::yield_now(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The lock of this tenure, if it is held.
+    pub(super) fn held(&self, lease: &Name, nonce: Nonce) -> Option<Arc<OwnedFd>> {
+        self.lock_held().get(lease).filter(|(of, _)| *of == nonce).map(|(_, lock)| Arc::clone(lock))
+    }
+
+    /// Lets go of this program's part of the lock.
+    pub(super) fn release(&self, lease: &Name) {
+        self.lock_held().remove(lease);
+    }
+
+    /// The same, if it is that of this tenure.
+    pub(super) fn release_of(&self, lease: &Name, nonce: Nonce) {
+        if self.held(lease, nonce).is_some() {
+            self.release(lease);
+        }
+    }
+
+    /// Whether nobody holds it, in this program or another. When that cannot be seen, somebody might.
+    pub(super) fn is_free(&self, lease: &Name) -> bool {
+        match File::open(self.path(lease)) {
+            Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared).is_ok(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Lease names hold what file names must not: each such byte becomes `%` and its number.
+    fn path(&self, lease: &Name) -> PathBuf {
+        let mut name = self.base.clone().into_os_string();
+        name.push(".");
+        for byte in lease.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(char::from(byte).to_string()),
+                other => name.push(format!("%{other:02x}")),
+            }
+        }
+        name.push(".lock");
+        PathBuf::from(name)
+    }
+
+    fn lock_held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the file is still the one of this name: a lock on one that somebody removed locks nobody out.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let own = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Longest time for which somebody who only looks may have a lock.
+const GLANCE: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_lives_as_long_as_anybody_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mine, other) = (Locks::beside(&dir.path().join("db")), Locks::beside(&dir.path().join("db")));
+        let lease: Name = "bank/a".into();
+        assert!(mine.is_free(&lease), "nobody ever had it");
+        let child = mine.take(&lease, Nonce(1)).unwrap().unwrap().try_clone().unwrap();
+        assert!(other.take(&lease, Nonce(2)).unwrap().is_none());
+        assert!(mine.held(&lease, Nonce(2)).is_none());
+        mine.release_of(&lease, Nonce(1));
+        assert!(!other.is_free(&lease), "the child still has it");
+        assert!(mine.take(&lease, Nonce(3)).unwrap().is_none(), "not even who started that child may have it");
+        drop(child);
+        assert!(other.is_free(&lease));
+        assert!(other.take(&lease, Nonce(4)).unwrap().is_some());
+    }
+}

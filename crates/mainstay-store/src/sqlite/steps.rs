@@ -1,0 +1,150 @@
+//! One request as one transaction.
+
+use std::time::Duration;
+
+use mainstay_core::lease::{Answer, Failure, Name, Request, Row, Stamp};
+use rusqlite::{Transaction, TransactionBehavior};
+
+use super::lock::Locks;
+use super::open::Database;
+use super::watch::Watchers;
+use super::{rows, trouble};
+use crate::{Entry, apply};
+
+/// What the store's thread owns.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) database: Database,
+    pub(super) locks: Locks,
+    pub(super) watchers: Watchers,
+    pub(super) timeout: Duration,
+}
+
+impl State {
+    /// Does what a request says.
+    pub(super) fn step(&mut self, lease: &Name, request: &Request) -> Result<Answer, Failure> {
+        self.lasting(!matches!(request, Request::Renew { .. } | Request::Look { .. }))?;
+        let locks = self.locks.clone();
+        let (answer, news) = self.transaction(|step, now| decide(step, &locks, lease, request, now))?;
+        match (&answer, request) {
+            (Answer::Done { .. }, Request::Transfer { nonce, .. })
+            | (
+                Answer::Overtaken { .. },
+                Request::Acquire { nonce, .. }
+                | Request::Fence { nonce }
+                | Request::Activate { nonce, .. }
+                | Request::Renew { nonce, .. }
+                | Request::Transfer { nonce, .. },
+            ) => self.locks.release_of(lease, *nonce),
+            _ => {}
+        }
+        if let Some(row) = news {
+            self.watchers.tell(lease, &row);
+        }
+        Ok(answer)
+    }
+
+    /// Writes down something that happened.
+    pub(super) fn record(&mut self, entry: &Entry) -> Result<(), Failure> {
+        self.lasting(false)?;
+        self.transaction(|step, _| rows::record(step, entry).map_err(Stop::Sqlite))
+    }
+
+    /// Reads what happened.
+    pub(super) fn history(&mut self, lease: Option<&Name>, limit: u32) -> Result<Vec<Entry>, Failure> {
+        let read = rows::history(&self.database.connection, lease, limit);
+        read.map_err(|error| self.not_done(&error))
+    }
+
+    /// Whether the next steps must survive that the machine loses power. Those that a start of the machine ends anyway
+    /// need not, and cost a fraction.
+    fn lasting(&self, lasting: bool) -> Result<(), Failure> {
+        let mode = if lasting { "FULL" } else { "NORMAL" };
+        let set = self.database.connection.pragma_update(None, "synchronous", mode);
+        set.map_err(|error| self.not_done(&error))
+    }
+
+    fn transaction<T>(&mut self, work: impl FnOnce(&Transaction<'_>, Stamp) -> Result<T, Stop>) -> Result<T, Failure> {
+        let Self { database, timeout, .. } = self;
+        let (path, timeout) = (&database.path, *timeout);
+        let not_done = |error: &rusqlite::Error| trouble::not_done(error, path, timeout);
+        let step = database.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let step = step.map_err(|error| not_done(&error))?;
+        let boot: String =
+            step.query_row("SELECT max(boot) FROM machine", [], |row| row.get(0)).map_err(|error| not_done(&error))?;
+        if boot != database.boot {
+            let text =
+                format!("{} is used by another machine as well: give each its own, or use PostgreSQL", path.display());
+            return Err(Failure::NotDone(text.into()));
+        }
+        let done = work(&step, now()).map_err(|stop| match stop {
+            Stop::Sqlite(error) => not_done(&error),
+            Stop::Because(text) => Failure::NotDone(text.into()),
+        })?;
+        step.commit().map_err(|error| trouble::at_commit(&error, path, timeout))?;
+        Ok(done)
+    }
+
+    fn not_done(&self, error: &rusqlite::Error) -> Failure {
+        trouble::not_done(error, &self.database.path, self.timeout)
+    }
+}
+
+/// Why a step is not done.
+pub(super) enum Stop {
+    Sqlite(rusqlite::Error),
+    Because(String),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// The answer, and the row if it was changed.
+fn decide(
+    step: &Transaction<'_>,
+    locks: &Locks,
+    lease: &Name,
+    request: &Request,
+    now: Stamp,
+) -> Result<(Answer, Option<Row>), Stop> {
+    let (timeline, clock) = (rows::TIMELINE, now);
+    let row = match (rows::read(step, lease)?, request) {
+        (Some(row), _) => row,
+        (None, Request::Look { .. }) => {
+            let row = rows::fresh(now);
+            rows::write(step, lease, &row)?;
+            row
+        }
+        (None, _) => return Err(Stop::Because(format!("the store has no lease `{lease}`: nobody guards it yet"))),
+    };
+    if let Request::Look { me } = request {
+        rows::note(step, lease, me, now)?;
+        let members = rows::members(step, lease, now)?;
+        return Ok((Answer::Done { row, timeline, clock, members }, None));
+    }
+    let Some(new) = apply(&row, request, timeline, now) else {
+        return Ok((Answer::Overtaken { row, timeline, clock }, None));
+    };
+    if let Request::Acquire { nonce, .. } = request
+        && locks
+            .take(lease, *nonce)
+            .map_err(|error| Stop::Because(format!("the lock of lease `{lease}`: {error}")))?
+            .is_none()
+    {
+        return Ok((Answer::Overtaken { row, timeline, clock }, None));
+    }
+    if new != row {
+        rows::write(step, lease, &new)?;
+    }
+    let news = crate::semantics::is_news(&row, &new).then(|| new.clone());
+    Ok((Answer::Done { row: new, timeline, clock, members: Vec::new() }, news))
+}
+
+/// The machine's time since it was started, its sleep included.
+pub(super) fn now() -> Stamp {
+    let nanos = mainstay_io::clock::boot().as_nanos();
+    Stamp(i64::try_from(nanos / 1_000).unwrap_or(i64::MAX))
+}

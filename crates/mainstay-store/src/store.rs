@@ -1,0 +1,78 @@
+//! What every store can do.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use mainstay_core::lease::{Answer, Failure, Name, Nonce, Request};
+use tokio::sync::mpsc;
+
+use crate::{Entry, Grant};
+
+/// What a store gives back while it works on something.
+pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
+
+/// A place where leases are kept. One connection's worth of it serves a whole program: any number of leases, each asked
+/// about by one keeper.
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Does `request` about `lease` as one step.
+    ///
+    /// It ends within the store's time limit. [`Failure::NotDone`] is said only when it is certain that nothing was done
+    /// and nothing will be; everything else that is no answer is [`Failure::Unknown`]. Nothing is tried twice here.
+    ///
+    /// A `Look` makes the lease's row when there is none; any other request about a lease without one is not done.
+    fn ask<'a>(&'a self, lease: &'a Name, request: Request) -> Asking<'a, Answer>;
+
+    /// Tells when it is worth looking at `lease`. It ends with the store; [`HINTS_HELD`] are kept for a receiver that is
+    /// slow, more are dropped.
+    fn hints(&self, lease: &Name) -> mpsc::Receiver<Hint>;
+
+    /// What a child of the tenure `nonce` gets. Complete once the tenure is active; empty for a tenure that this store
+    /// did not acquire.
+    fn grant(&self, lease: &Name, nonce: Nonce) -> Grant;
+
+    /// Writes down something that happened. The last [`Entry::KEPT`] of each lease are kept.
+    fn record<'a>(&'a self, entry: Entry) -> Asking<'a, ()>;
+
+    /// What happened, oldest first: the last `limit` entries of one lease, or of all.
+    fn history<'a>(&'a self, lease: Option<&'a Name>, limit: u32) -> Asking<'a, Vec<Entry>>;
+
+    /// What keeps two holders of `lease` from writing both.
+    fn tier(&self, lease: &Name) -> Tier;
+
+    /// What it is, in a few words and without secrets: `sqlite:/var/lib/mainstay.db`.
+    fn describe(&self) -> String;
+}
+
+/// Something that makes it worth to look at a lease. Never a reason to do more than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// The row may have changed in more than its expiry.
+    Changed,
+    /// The session of the holder has ended; on one machine, with it all processes of its child.
+    HolderGone,
+}
+
+/// What keeps two holders from writing both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// The database does: who lost the lease can no longer log in, and its sessions were ended.
+    Fenced,
+    /// The kernel of the one machine they share does: a lock lives as long as any process of the holder's child.
+    Exclusive,
+    /// Nothing but time.
+    Advisory,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fenced => "fenced",
+            Self::Exclusive => "exclusive",
+            Self::Advisory => "advisory",
+        })
+    }
+}
+
+/// How many hints wait for a receiver.
+pub(crate) const HINTS_HELD: usize = 16;

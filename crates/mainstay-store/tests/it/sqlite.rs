@@ -1,0 +1,179 @@
+//! The store in a file.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_core::lease::{Answer, Failure, Nonce, Request, Version};
+use mainstay_store::{Location, Settings, Store, open};
+use tempfile::TempDir;
+
+use crate::suite::{HOUR, acquire, activate, answer, conforms, done, is_certain, look, name, row_of};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    conforms(|| store(&dir.path().join("mainstay.db"))).await;
+}
+
+#[tokio::test]
+async fn the_file_is_made_for_its_user_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mainstay.db");
+    let (store, lease) = (store(&path), name("a"));
+    let row = row_of(&look(&*store, &lease, 1).await);
+    done(&*store, &lease, acquire(Version { epoch: 0, seq: row.seq }, Nonce(1), "a", HOUR)).await;
+    let files = fs::read_dir(dir.path()).unwrap().map(Result::unwrap);
+    let modes: Vec<_> = files.map(|it| (it.file_name(), it.metadata().unwrap().permissions().mode() & 0o777)).collect();
+    assert!(modes.len() >= 2 && modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+    assert!(is_certain(&*store, &lease));
+    assert!(store.describe().ends_with("mainstay.db"), "{}", store.describe());
+}
+
+#[tokio::test]
+async fn what_the_child_inherits_keeps_others_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mainstay.db");
+    let (one, two, lease) = (store(&path), store(&path), name("a"));
+    let row = row_of(&look(&*one, &lease, 1).await);
+    let taken = done(&*one, &lease, acquire(Version { epoch: 0, seq: row.seq }, Nonce(1), "a", Duration::ZERO)).await;
+    done(&*one, &lease, activate(&taken, Duration::ZERO)).await;
+    let child = one.grant(&lease, Nonce(1)).lock.unwrap().try_clone().unwrap();
+    assert!(one.grant(&lease, Nonce(2)).lock.is_none(), "only for its own tenure");
+    drop(one);
+    let row = row_of(&look(&*two, &lease, 2).await);
+    let version = Version { epoch: row.epoch, seq: row.seq };
+    let refused = answer(&*two, &lease, acquire(version, Nonce(2), "b", HOUR)).await;
+    assert!(matches!(refused, Answer::Overtaken { .. }), "it has expired, but a child lives: {refused:?}");
+    drop(child);
+    assert_eq!(done(&*two, &lease, acquire(version, Nonce(2), "b", HOUR)).await.nonce, Nonce(2));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_named_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::write(at("text"), "this is no database, but long enough to look at it twice".repeat(40)).unwrap();
+    fs::create_dir(at("dir")).unwrap();
+    fs::create_dir(at("open")).unwrap();
+    fs::set_permissions(at("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::write(at("anybody"), "").unwrap();
+    fs::set_permissions(at("anybody"), fs::Permissions::from_mode(0o666)).unwrap();
+    drop(store(&at("newer")));
+    let newer = rusqlite::Connection::open(at("newer")).unwrap();
+    newer.pragma_update(None, "user_version", 99).unwrap();
+    let foreign = rusqlite::Connection::open(at("foreign")).unwrap();
+    foreign.execute_batch("CREATE TABLE people (name TEXT)").unwrap();
+    check(&at("missing/mainstay.db"), "mkdir -p");
+    check(&at("text"), "not a SQLite database");
+    check(&at("text/mainstay.db"), "not a directory");
+    check(&at("dir"), "is not a file");
+    check(&at("open/mainstay.db"), "chmod o-w");
+    check(&at("anybody"), "chmod o-w");
+    check(&at("newer"), "newer Mainstay (schema 99");
+    check(&at("foreign"), "another program");
+    let untouched: i64 = foreign.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    assert_eq!(untouched, 1);
+}
+
+#[tokio::test]
+async fn a_file_that_is_locked_for_long_costs_no_more_than_the_time_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mainstay.db");
+    let (store, lease) = (store(&path), name("a"));
+    look(&*store, &lease, 1).await;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let start = Instant::now();
+    let answers = [store.ask(&lease, Request::Pause(None)), store.ask(&lease, Request::Pause(None))];
+    for answer in answers {
+        let answer = answer.await;
+        assert!(
+            matches!(&answer, Err(Failure::NotDone(why)) if why.contains("locked") || why.contains("busy")),
+            "{answer:?}"
+        );
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    other.execute_batch("ROLLBACK").unwrap();
+    done(&*store, &lease, Request::Pause(None)).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_outlived() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Mounted::small(dir.path()) else { return };
+    let (store, lease) = (store(&dir.path().join("mainstay.db")), name("a"));
+    let row = row_of(&look(&*store, &lease, 1).await);
+    let fill = fs::write(dir.path().join("fill"), vec![0_u8; 8 << 20]);
+    assert!(fill.is_err(), "the disk is full");
+    let version = Version { epoch: 0, seq: row.seq };
+    // What is left of the last page may still take a step or two.
+    let mut last = None;
+    for nonce in 1..100 {
+        let holder = "a".repeat(4000);
+        last = store.ask(&lease, acquire(version, Nonce(nonce), &holder, HOUR)).await.err();
+        if last.is_some() {
+            break;
+        }
+        let row = row_of(&look(&*store, &lease, 1).await);
+        if row.epoch != 0 {
+            last = store.ask(&lease, Request::Pause(Some(name(&"x".repeat(1 << 20))))).await.err();
+            break;
+        }
+    }
+    let Some(Failure::NotDone(why)) = last else { panic!("{last:?}") };
+    assert!(why.contains("is full: make room"), "{why}");
+    fs::remove_file(dir.path().join("fill")).unwrap();
+    done(&*store, &lease, Request::Pause(None)).await;
+}
+
+#[tokio::test]
+async fn a_start_of_the_machine_ends_every_tenure() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mainstay.db");
+    let (one, lease) = (store(&path), name("a"));
+    let row = row_of(&look(&*one, &lease, 1).await);
+    done(&*one, &lease, acquire(Version { epoch: 0, seq: row.seq }, Nonce(1), "a", HOUR)).await;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute("UPDATE machine SET boot = 'another'", []).unwrap();
+    let answer = one.ask(&lease, Request::Pause(None)).await;
+    assert!(matches!(&answer, Err(Failure::NotDone(why)) if why.contains("another machine")), "{answer:?}");
+    drop(one);
+    let two = store(&path);
+    let row = row_of(&look(&*two, &lease, 2).await);
+    done(&*two, &lease, acquire(Version { epoch: row.epoch, seq: row.seq }, Nonce(2), "b", HOUR)).await;
+}
+
+fn store(path: &Path) -> Arc<dyn Store> {
+    open(&Settings::new(Location::Sqlite(path.to_owned()))).unwrap()
+}
+
+fn check(path: &Path, expect: &str) {
+    let fault = open(&Settings::new(Location::Sqlite(path.to_owned()))).unwrap_err().to_string();
+    assert!(fault.contains(expect), "{fault}");
+    let known: &TempDir = &tempfile::tempdir().unwrap();
+    assert!(!fault.contains(known.path().to_str().unwrap()));
+}
+
+/// A file system of a megabyte, gone when this is.
+struct Mounted<'a>(&'a Path);
+
+impl<'a> Mounted<'a> {
+    fn small(at: &'a Path) -> Option<Self> {
+        let mut mount = std::process::Command::new("mount");
+        let done = mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(at).output();
+        if done.is_ok_and(|output| output.status.success()) {
+            return Some(Self(at));
+        }
+        mainstay_testkit::skipped("a_full_disk_is_said_and_outlived", &"only root mounts a small file system");
+        None
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _left = std::process::Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
