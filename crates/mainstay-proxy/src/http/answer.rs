@@ -18,6 +18,8 @@ use crate::pool::Connection;
 pub(super) struct Answer {
     /// What is still to come of its body.
     pub(super) body: Body,
+    /// Whether the rest of the request's body is wanted all the same.
+    pub(super) reads_on: bool,
     /// Whether its chunks are taken off for a client that does not know them.
     pub(super) dechunks: bool,
     /// Whether the node's connection can carry another request once the body is through.
@@ -92,6 +94,7 @@ impl Conn {
             }
             101 => return invalid(),
             100..200 => {
+                job.withheld &= response.status != 100;
                 buffers.reply.clear();
                 if job.version == Version::Http11 {
                     response.write_head(&mut buffers.reply, &edit(job, Saying::Keep, &[]));
@@ -129,7 +132,11 @@ impl Conn {
         let dechunks = job.version == Version::Http10 && matches!(body, Body::Chunked(_));
         buffers.spill.clear();
         buffers.reply.clear();
-        let client_keeps = job.can_keep() && !until_close && !dechunks && !self.ending();
+        // A client that was told to wait for `100 Continue` takes the answer for a sign that the body is not wanted.
+        let reads_on = !job.is_sent(buffers) && !job.withheld;
+        let node_keeps = response.keep_alive && !until_close && (reads_on || job.is_sent(buffers));
+        let all_read = job.body.is_done() || (reads_on && node_keeps);
+        let client_keeps = job.keep && all_read && !until_close && !dechunks && !self.ending();
         let saying = if client_keeps { Saying::Keep } else { Saying::Close };
         let added = self.added_fields(job, response.status);
         let added: Vec<_> = added.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
@@ -149,9 +156,8 @@ impl Conn {
             buffers.spill.extend_from_slice(now.get(now_from..).unwrap_or_default());
             used
         };
-        let sent_whole = job.body.is_done() && buffers.unsent.is_empty();
-        let node_keeps = response.keep_alive && !until_close && used == behind.len() && sent_whole;
-        Ok(Answer { body, dechunks, node_keeps, client_keeps, tunnel: false })
+        let node_keeps = node_keeps && used == behind.len();
+        Ok(Answer { body, reads_on, dechunks, node_keeps, client_keeps, tunnel: false })
     }
 
     fn take_tunnel(
@@ -167,7 +173,9 @@ impl Conn {
         buffers.spill.extend_from_slice(&buffers.reply);
         buffers.spill.extend_from_slice(behind);
         job.account.status = response.status;
-        Taken::Final(Answer { body: Body::Done, dechunks: false, node_keeps: false, client_keeps: false, tunnel: true })
+        let body = Body::Done;
+        let (reads_on, dechunks, node_keeps, client_keeps) = (false, false, false, false);
+        Taken::Final(Answer { body, reads_on, dechunks, node_keeps, client_keeps, tunnel: true })
     }
 }
 

@@ -277,8 +277,8 @@ impl Conn {
         if answer.tunnel {
             return Box::pin(self.tunnel(job, buffers, up)).await;
         }
-        if !answer.body.is_done() || !buffers.spill.is_empty() {
-            match Box::pin(self.relay(job, buffers, aim.forward, up, answer)).await {
+        if !answer.body.is_done() || !buffers.spill.is_empty() || answer.reads_on {
+            match Box::pin(self.relay(job, buffers, aim, up, answer)).await {
                 Flow::Again => {}
                 ended => return ended,
             }

@@ -7,6 +7,7 @@ use mainstay_io::timer::Interrupt;
 use mainstay_io::transfer::{Transfer, TransferEnd};
 
 use super::answer::Answer;
+use super::attempt::Aim;
 use super::body::Body;
 use super::job::Job;
 use super::spares::Buffers;
@@ -22,10 +23,17 @@ impl Conn {
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
-        forward: &Forward,
+        aim: &Aim<'_>,
         up: &mut Connection,
         answer: &mut Answer,
     ) -> Flow {
+        let forward = aim.forward;
+        if !job.is_sent(buffers) && answer.reads_on {
+            match Box::pin(self.duplex(job, buffers, aim, up, answer)).await {
+                Flow::Again => {}
+                ended => return ended,
+            }
+        }
         loop {
             if !buffers.spill.is_empty()
                 && let Err(flow) = self.push_down(job, buffers).await
@@ -118,7 +126,13 @@ impl Conn {
 
     /// Passes on the `count` bytes in the lent buffer; what the client does not take at once goes into the spill.
     /// False when they break the protocol.
-    fn pass_down(&mut self, job: &mut Job, buffers: &mut Buffers, answer: &mut Answer, count: usize) -> bool {
+    pub(super) fn pass_down(
+        &mut self,
+        job: &mut Job,
+        buffers: &mut Buffers,
+        answer: &mut Answer,
+        count: usize,
+    ) -> bool {
         let lent = self.worker.lent.borrow();
         let bytes = lent.get(..count).unwrap_or_default();
         if answer.dechunks {
@@ -172,4 +186,4 @@ impl Conn {
 /// Bodies with so much left are spliced; for less, copying costs less than the system calls that a pipe adds.
 const WORTH_SPLICING: u64 = 128 * 1024;
 /// How long a node that is out may be silent in the middle of an answer.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@ use mainstay_wire::h1::{Method, Version};
 
 use super::body::Body;
 use super::route::{Route, Table};
+use super::spares::Buffers;
 use crate::params::Action;
 
 /// One request, as far as it outlives its head.
@@ -28,6 +29,8 @@ pub(super) struct Job {
     pub(super) body_here: usize,
     /// What is still to come of the body.
     pub(super) body: Body,
+    /// Whether the client keeps the body back until it is told to go on.
+    pub(super) withheld: bool,
     /// Bytes of the body seen, framing included.
     pub(super) body_seen: u64,
     /// Those of them that are data.
@@ -69,6 +72,7 @@ impl Job {
             head_len: input,
             body_here: 0,
             body: Body::Done,
+            withheld: false,
             body_seen: 0,
             body_data: 0,
             kept: retry::Body::Gone,
@@ -81,6 +85,11 @@ impl Job {
     pub(super) fn mirrored(&self) -> usize {
         let Action::Forward(forward) = &self.route.params.action else { return 0 };
         forward.mirrors.iter().map(|mirror| mirror.body_max).max().unwrap_or(0)
+    }
+
+    /// Whether all of it is with the node that gets it, as far as the system has taken it.
+    pub(super) fn is_sent(&self, buffers: &Buffers) -> bool {
+        self.body.is_done() && buffers.unsent.is_empty()
     }
 
     /// Whether the connection can be kept after this request, as far as the request is concerned.

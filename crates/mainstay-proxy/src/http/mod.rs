@@ -7,6 +7,7 @@ mod answer;
 mod attempt;
 mod body;
 mod down;
+mod duplex;
 mod forward;
 mod job;
 mod log;

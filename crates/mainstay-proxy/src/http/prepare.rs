@@ -90,6 +90,7 @@ impl Conn {
             head_len: request.len,
             body_here: here.used,
             body,
+            withheld: request.expect_continue && here.used == 0,
             body_seen: here.used as u64,
             body_data: here.data,
             kept: retry::Body::Kept,

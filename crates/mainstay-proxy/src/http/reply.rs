@@ -60,6 +60,12 @@ impl Conn {
 
     /// Answers a request whose body is no good.
     pub(super) async fn refuse_body(&mut self, job: &mut Job, buffers: &mut Buffers, status: u16) -> Flow {
+        self.note_bad_body(job, status);
+        self.answer_status(job, buffers, status).await
+    }
+
+    /// Counts a body that is no good, and notes the reason.
+    pub(super) fn note_bad_body(&self, job: &mut Job, status: u16) {
         match status {
             408 => {
                 self.limit(Limit::BodySlow);
@@ -75,7 +81,6 @@ impl Conn {
                 }
             }
         }
-        self.answer_status(job, buffers, status).await
     }
 
     /// Answers bytes that are no request, and ends the connection.

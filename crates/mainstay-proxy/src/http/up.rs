@@ -78,7 +78,7 @@ impl Conn {
     }
 
     /// Passes on the `count` bytes in the lent buffer; what the node does not take at once is left unsent.
-    fn pass_up(
+    pub(super) fn pass_up(
         &mut self,
         job: &mut Job,
         buffers: &mut Buffers,
@@ -98,6 +98,7 @@ impl Conn {
         let (body, rest) = bytes.split_at_checked(piece.used).unwrap_or((bytes, &[]));
         job.body_seen += body.len() as u64;
         job.body_data += piece.data;
+        job.withheld &= body.is_empty();
         if job.route.params.body_max.is_some_and(|most| job.body_data > most) {
             return Err(Upload::Refused(413));
         }

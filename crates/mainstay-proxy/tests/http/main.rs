@@ -7,6 +7,7 @@
 )]
 
 mod carry;
+mod duplex;
 mod limits;
 mod reload;
 mod rig;

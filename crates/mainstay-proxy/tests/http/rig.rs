@@ -120,6 +120,15 @@ pub(crate) async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &[u8]
     String::from_utf8(got).unwrap()
 }
 
+/// Reads a head, and not a byte of what is behind it.
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut got = Vec::new();
+    while !got.ends_with(b"\r\n\r\n") {
+        got.push(timeout(stream.read_u8()).await.expect("more of a head"));
+    }
+    String::from_utf8(got).unwrap()
+}
+
 pub(crate) async fn timeout<T>(event: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), event).await.expect("in time")
 }
