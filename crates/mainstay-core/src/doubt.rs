@@ -20,6 +20,8 @@ pub struct DoubtRule {
 /// Like [`crate::Ejection`], this never takes the last node that is in: the operator did not say what a living node
 /// looks like, and without another node, waiting on this one is the best a request can do.
 ///
+/// Neither does a probe that ran out of time while live traffic was answered: it is made again.
+///
 /// The caller runs one probe at a time: it waits until [`Doubt::due`], calls [`Doubt::begin`], probes, and calls
 /// [`Doubt::end`].
 #[derive(Clone, Debug)]
@@ -66,8 +68,8 @@ impl Doubt {
         let was_out = self.out;
         match result {
             CheckResult::Good => self.out = false,
-            CheckResult::Bad => {
-                self.out |= others == Others::SomeIn;
+            CheckResult::Bad | CheckResult::Contradicted => {
+                self.out |= others == Others::SomeIn && result == CheckResult::Bad;
                 let again = self.began.map_or(now, |began| now.max(began + self.rule.again));
                 self.due = Some(self.due.map_or(again, |due| due.min(again)).max(now));
             }
@@ -86,7 +88,7 @@ mod tests {
 
     const RULE: DoubtRule = DoubtRule { apart: Duration::from_millis(250), again: Duration::from_millis(1000) };
 
-    /// Steps as `MILLIS EVENT STATE DUE`: doubt `raised`, probe `begun`, ended `good`, `bad`, or bad as the `last`
+    /// Steps as `MILLIS EVENT STATE DUE`: doubt `raised`, probe `begun`, ended `good`, `bad`, `contradicted`, or bad as the `last`
     /// node; then `in` or `out`, and when the next probe is due (`-`: none).
     fn check(steps: &str) {
         let mut doubt = Doubt::new(RULE);
@@ -105,6 +107,7 @@ mod tests {
                 }
                 "good" => doubt.end(now, CheckResult::Good, Others::SomeIn),
                 "bad" => doubt.end(now, CheckResult::Bad, Others::SomeIn),
+                "contradicted" => doubt.end(now, CheckResult::Contradicted, Others::SomeIn),
                 _ => doubt.end(now, CheckResult::Bad, Others::NoneIn),
             };
             assert_eq!(if doubt.out() { "out" } else { "in" }, words[2], "step {step:?} of {steps:?}");
@@ -142,6 +145,8 @@ mod tests {
              2020 good in -",
         );
         check("10 raised in 10, 10 begun in -, 5000 bad out 5000");
+        check("10 raised in 10, 10 begun in -, 300 contradicted in 1010, 1010 begun in -, 1300 bad out 2010");
+        check("10 raised in 10, 10 begun in -, 300 bad out 1010, 1010 begun out -, 1300 contradicted out 2010");
         check("10 raised in 10, 10 begun in -, 20 bad out 1010, 30 raised out 260");
     }
 

@@ -22,6 +22,24 @@ pub enum CheckResult {
     Good,
     /// It did not.
     Bad,
+    /// It gave the check no answer in time, though live traffic had one from it meanwhile.
+    Contradicted,
+}
+
+impl CheckResult {
+    /// What a check shows that had no answer after `took`, when live traffic last had a good answer from the node
+    /// `heard` ago.
+    ///
+    /// On a machine that is short of processor time, checks are late like everything else, and a healthy node would
+    /// go out for it. An answer counts only from the second half of the check: those of the first half may have been
+    /// on their way when the node froze, and a node that froze is to be known at the end of the first check after it.
+    #[must_use]
+    pub fn of_timeout(took: Duration, heard: Option<Duration>) -> Self {
+        match heard {
+            Some(ago) if ago < took / 2 => Self::Contradicted,
+            _ => Self::Bad,
+        }
+    }
 }
 
 /// What the checks of a node add up to.
@@ -54,6 +72,10 @@ pub enum Transition {
 /// [`Health::nudge`]) until a result confirms or changes it. Meanwhile checks come after `every_in_doubt`, so that
 /// careful counts do not cost time. A bad node that answers again is in doubt as well, and is back soon.
 ///
+/// A time-out that live traffic contradicts ([`CheckResult::Contradicted`]) does not count, but keeps the verdict in
+/// doubt: the next check comes sooner. Only when [`MOST_CONTRADICTED`] more of them than `fall` come in a row is the
+/// node bad all the same, since then what the check looks at is broken, though something else still answers.
+///
 /// The caller runs one check at a time: it waits until [`Health::due`], calls [`Health::begin`], checks, and calls
 /// [`Health::end`]. Answers in a row are asked for instead of an average over many, as an average either
 /// forgives a dead node its good past or condemns a recovered one for its bad past.
@@ -62,6 +84,8 @@ pub struct Health {
     rule: HealthRule,
     phase: Phase,
     nudged: bool,
+    /// Time-outs that live traffic contradicts, since the last good check.
+    contradicted: u32,
     began: Moment,
     due: Moment,
 }
@@ -81,7 +105,14 @@ impl Health {
     #[must_use]
     pub fn new(rule: HealthRule, now: Moment, random: f64) -> Self {
         let within = FIRST_WITHIN.min(rule.every_in_doubt);
-        Self { rule, phase: Phase::Unknown, nudged: false, began: now, due: now + portion(within, random) }
+        Self {
+            rule,
+            phase: Phase::Unknown,
+            nudged: false,
+            contradicted: 0,
+            began: now,
+            due: now + portion(within, random),
+        }
     }
 
     /// When the next check is to begin.
@@ -103,7 +134,13 @@ impl Health {
     /// Whether checks come faster because the verdict may be about to change.
     #[must_use]
     pub const fn in_doubt(&self) -> bool {
-        self.nudged || !matches!(self.phase, Phase::Good(0) | Phase::Bad(0))
+        self.nudged || self.contradicted > 0 || !matches!(self.phase, Phase::Good(0) | Phase::Bad(0))
+    }
+
+    /// Time-outs in a row that live traffic contradicts, and how many would put the node out all the same.
+    #[must_use]
+    pub fn contradicted(&self) -> (u32, u32) {
+        (self.contradicted, self.rule.fall.max(1).saturating_add(MOST_CONTRADICTED))
     }
 
     /// Results in a row that speak against the verdict, and how many would change it.
@@ -126,7 +163,9 @@ impl Health {
     pub fn end(&mut self, now: Moment, result: CheckResult, random: f64) -> Option<Transition> {
         let before = self.verdict();
         self.nudged = false;
+        let result = self.weigh(result);
         self.phase = match (self.phase, result) {
+            (phase, CheckResult::Contradicted) => phase,
             (Phase::Unknown | Phase::Good(_), CheckResult::Good) => Phase::Good(0),
             (Phase::Unknown | Phase::Bad(_), CheckResult::Bad) => Phase::Bad(0),
             (Phase::Good(bad), CheckResult::Bad) if bad.saturating_add(1) < self.rule.fall => Phase::Good(bad + 1),
@@ -134,6 +173,9 @@ impl Health {
             (Phase::Bad(good), CheckResult::Good) if good.saturating_add(1) < self.rule.rise => Phase::Bad(good + 1),
             (Phase::Bad(_), CheckResult::Good) => Phase::Good(0),
         };
+        if self.verdict() == Verdict::Bad {
+            self.contradicted = 0;
+        }
         let interval = if self.in_doubt() { self.rule.every_in_doubt.min(self.rule.every) } else { self.rule.every };
         let interval = interval.saturating_sub(portion(interval / 10, random));
         self.due = (self.began + interval).max(now);
@@ -142,6 +184,26 @@ impl Health {
             (Verdict::Unknown | Verdict::Good, Verdict::Bad) => Some(Transition::Down),
             _ => None,
         }
+    }
+
+    /// Counts time-outs that live traffic contradicts, and takes too many of them for bad checks.
+    fn weigh(&mut self, result: CheckResult) -> CheckResult {
+        if result == CheckResult::Good {
+            self.contradicted = 0;
+        }
+        if result != CheckResult::Contradicted {
+            return result;
+        }
+        if self.verdict() == Verdict::Bad {
+            return CheckResult::Bad;
+        }
+        self.contradicted += 1;
+        let (so_far, most) = self.contradicted();
+        if so_far < most {
+            return CheckResult::Contradicted;
+        }
+        self.phase = Phase::Unknown;
+        CheckResult::Bad
     }
 
     /// Somebody wants to know sooner (live traffic doubts a good node, or no other is left but this bad one): the next
@@ -161,6 +223,9 @@ fn portion(duration: Duration, random: f64) -> Duration {
     Duration::from_nanos((duration.as_nanos() as f64 * random) as u64)
 }
 
+/// So many more time-outs in a row than `fall` put a node out, however live traffic contradicts them.
+pub const MOST_CONTRADICTED: u32 = 4;
+
 const FIRST_WITHIN: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -172,7 +237,7 @@ mod tests {
     const RULE: HealthRule =
         HealthRule { every: Duration::from_millis(1000), every_in_doubt: Duration::from_millis(100), rise: 2, fall: 3 };
 
-    /// Runs one check for each letter: `g`ood or `b`ad, ending 10 ms after it began. What comes out: `U`p, `D`own
+    /// Runs one check for each letter: `g`ood, `b`ad or `c`ontradicted, ending 10 ms after it began. What comes out: `U`p, `D`own
     /// or a dot for each, then the times at which checks began.
     fn run(rule: HealthRule, results: &str) -> (String, Vec<u64>) {
         let mut health = Health::new(rule, Moment::ZERO, 0.0);
@@ -181,7 +246,11 @@ mod tests {
             let began = health.due();
             health.begin(began);
             times.push(began.as_millis());
-            let result = if letter == 'g' { CheckResult::Good } else { CheckResult::Bad };
+            let result = match letter {
+                'g' => CheckResult::Good,
+                'c' => CheckResult::Contradicted,
+                _ => CheckResult::Bad,
+            };
             out.push(match health.end(began + Duration::from_millis(10), result, 0.0) {
                 Some(Transition::Up) => 'U',
                 Some(Transition::Down) => 'D',
@@ -206,6 +275,39 @@ mod tests {
         check(1, 1, "gbgb", "UDUD");
         check(0, 0, "gbgb", "UDUD");
         check(3, 1, "gbggbggg", "UD.....U");
+    }
+
+    #[test]
+    fn a_timeout_that_live_traffic_contradicts_does_not_count_alone() {
+        check(1, 1, "gccccg", "U.....");
+        check(1, 1, "gccccc", "U....D");
+        check(1, 1, "gccccgcccc", "U.........");
+        check(1, 1, "gcccb", "U...D");
+        check(1, 3, "gbbcb", "U...D");
+        check(1, 3, "gcccccc", "U......");
+        check(1, 3, "gccccccc", "U......D");
+        // Nobody knows it yet: it is in while it answers somebody.
+        check(1, 1, "ccg", "..U");
+        check(1, 1, "cb", ".D");
+        check(1, 1, "ccccc", "....D");
+        // Out it gets no live traffic; what was still on its way is no reason to let it in.
+        check(2, 1, "bcgcgg", "D....U");
+        assert_eq!(run(HealthRule { fall: 1, ..RULE }, "gcbb").1, [0, 1000, 1100, 2100], "nor does it linger");
+        assert_eq!(run(RULE, "gcg").1, [0, 1000, 1100], "the next check comes sooner");
+    }
+
+    #[test]
+    fn only_an_answer_of_the_second_half_contradicts() {
+        let check = |took, heard: Option<u64>, expect| {
+            let heard = heard.map(Duration::from_millis);
+            assert_eq!(CheckResult::of_timeout(Duration::from_millis(took), heard), expect, "{took}, {heard:?}");
+        };
+        check(180, Some(0), CheckResult::Contradicted);
+        check(180, Some(89), CheckResult::Contradicted);
+        check(180, Some(90), CheckResult::Bad);
+        check(180, Some(5000), CheckResult::Bad);
+        check(180, None, CheckResult::Bad);
+        check(0, Some(0), CheckResult::Bad);
     }
 
     #[test]

@@ -17,5 +17,5 @@ pub mod retry;
 pub use budget::{Budget, Granted};
 pub use doubt::{Doubt, DoubtRule};
 pub use ejection::{EjectRule, Ejected, Ejection, Others};
-pub use health::{CheckResult, Health, HealthRule, Transition, Verdict};
+pub use health::{CheckResult, Health, HealthRule, MOST_CONTRADICTED, Transition, Verdict};
 pub use moment::Moment;

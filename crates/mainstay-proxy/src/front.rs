@@ -80,9 +80,9 @@ impl Front {
         let workers = options.workers.max(1);
         let bound = bind(&plan.listeners, workers)?;
         let plan = Arc::new(plan);
-        let (control, snapshots, reports) = Control::start(Arc::clone(&plan));
-        control.named(NAMES_WITHIN).await;
         let (registry, limits) = (Arc::new(Registry::default()), Arc::new(Limits::default()));
+        let (control, snapshots, reports) = Control::start(Arc::clone(&plan), Arc::clone(&registry));
+        control.named(NAMES_WITHIN).await;
         let lost = Arc::new(Notify::new());
         let birth = |index| Birth {
             index,

@@ -14,6 +14,7 @@ use super::node::Node;
 use super::probe::{Ask, Job, Life};
 use super::prober::{Ended, Key, Place, Prober};
 use super::status::{ControlCounts, NodeStatus, PoolStatus};
+use crate::counters::Registry;
 use crate::params::{self, Address, Plan};
 use crate::view::{Endpoint, Event, OutReason, Report, Snapshot, Standing};
 
@@ -29,6 +30,8 @@ pub(super) struct Board {
     pub(super) names: BTreeMap<Arc<str>, Name>,
     pub(super) next_key: Key,
     pub(super) counts: ControlCounts,
+    /// What live traffic has of the nodes.
+    traffic: Arc<Registry>,
     /// Tells the timer's task that an ejection may be due sooner.
     pub(super) timer: Arc<Notify>,
     out: watch::Sender<Arc<Snapshot>>,
@@ -40,7 +43,7 @@ pub(super) struct Board {
 
 impl Board {
     /// A board with an empty plan.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(traffic: Arc<Registry>) -> Self {
         let plan = Arc::new(Plan::default());
         let first = Snapshot { plan: Arc::clone(&plan), pools: Vec::new(), plan_number: 0 };
         Self {
@@ -52,6 +55,7 @@ impl Board {
             names: BTreeMap::new(),
             next_key: 0,
             counts: ControlCounts::default(),
+            traffic,
             timer: Arc::default(),
             out: watch::Sender::new(Arc::new(first)),
             changed: false,
@@ -86,9 +90,10 @@ impl Board {
         let good = ended.fault.is_none();
         let Some(place) = self.probers.get(&key).and_then(|prober| prober.places.first().copied()) else { return };
         let others = self.others(place);
+        let heard = self.heard(key, now);
         let Some(prober) = self.probers.get_mut(&key) else { return };
         let was_bad = prober.bad();
-        let transition = prober.end(ended, others, fastrand::f64());
+        let transition = prober.end(ended, heard, others, fastrand::f64());
         let is_bad = prober.bad();
         let places = prober.places.clone();
         for place in places {
@@ -105,6 +110,14 @@ impl Board {
             }
         }
         self.publish();
+    }
+
+    /// How long ago live traffic last had a good answer from what this prober checks.
+    fn heard(&self, key: Key, now: Moment) -> Option<Duration> {
+        let places = self.probers.get(&key)?.places.iter();
+        let params = places.filter_map(|place| params_of(&self.plan, *place));
+        let heard = params.filter_map(|(pool, node)| self.traffic.answered(&pool.name, &node.name)).max();
+        heard.map(|heard| now.since(heard))
     }
 
     /// News of live traffic, in the order it came.

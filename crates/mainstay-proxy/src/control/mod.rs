@@ -35,6 +35,7 @@ pub use self::status::{CheckCounts, CheckStatus, ControlCounts, LastCheck, NodeS
 use self::board::Board;
 use self::names::Resolve;
 use self::task::Task;
+use crate::counters::Registry;
 use crate::params::Plan;
 use crate::view::{Report, Snapshot};
 
@@ -48,19 +49,23 @@ pub struct Control {
 
 impl Control {
     /// Starts checking what `plan` says, with tasks on the runtime it is called from. Snapshots come out of the watch,
-    /// reports go into the channel, which holds [`MAX_REPORTS`].
+    /// reports go into the channel, which holds [`MAX_REPORTS`]; what live traffic has of the nodes is in `traffic`.
     #[must_use]
-    pub fn start(plan: Arc<Plan>) -> (Self, watch::Receiver<Arc<Snapshot>>, mpsc::Sender<Report>) {
-        Self::start_with(plan, Arc::new(Resolver::new(MAX_LOOKUPS)))
+    pub fn start(
+        plan: Arc<Plan>,
+        traffic: Arc<Registry>,
+    ) -> (Self, watch::Receiver<Arc<Snapshot>>, mpsc::Sender<Report>) {
+        Self::start_with(plan, traffic, Arc::new(Resolver::new(MAX_LOOKUPS)))
     }
 
     fn start_with(
         plan: Arc<Plan>,
+        traffic: Arc<Registry>,
         resolver: Arc<dyn Resolve>,
     ) -> (Self, watch::Receiver<Arc<Snapshot>>, mpsc::Sender<Report>) {
         let (sender, reports) = mpsc::channel(MAX_REPORTS);
         let runtime = Handle::current();
-        let board = Mutex::new(Board::new());
+        let board = Mutex::new(Board::new(traffic));
         let shared = Arc::new(Shared { board, resolver, runtime: runtime.clone(), named: Notify::new() });
         let snapshots = {
             let mut board = shared.board();

@@ -116,13 +116,23 @@ impl Prober {
         }
     }
 
-    /// The check that began last has ended.
-    pub(super) fn end(&mut self, ended: Ended, others: Others, random: f64) -> Option<Transition> {
+    /// The check that began last has ended. Live traffic last had a good answer from the node `heard` ago.
+    pub(super) fn end(
+        &mut self,
+        ended: Ended,
+        heard: Option<Duration>,
+        others: Others,
+        random: f64,
+    ) -> Option<Transition> {
         let Ended { now, took, fault } = ended;
         self.counts.checks += 1;
         self.counts.took = self.counts.took.saturating_add(took);
-        let result = if fault.is_none() { CheckResult::Good } else { CheckResult::Bad };
-        self.counts.failures += u64::from(result == CheckResult::Bad);
+        let result = match &fault {
+            None => CheckResult::Good,
+            Some(CheckFault::Timeout(_)) => CheckResult::of_timeout(took, heard),
+            Some(_) => CheckResult::Bad,
+        };
+        self.counts.failures += u64::from(fault.is_some());
         let silence = fault.as_ref().is_some_and(CheckFault::is_silence);
         self.last = Some((now, took, fault));
         let was_bad = self.bad();
@@ -144,6 +154,10 @@ impl Prober {
                 match (health.verdict(), health.against(), fault) {
                     (Verdict::Bad, (0, _), Some(fault)) => Some(format!("check {name}: {fault} ({fall} of {fall})")),
                     (Verdict::Bad, (good, rise), _) => Some(format!("check {name}: good again ({good} of {rise})")),
+                    (_, (0, _), Some(fault)) => {
+                        let (so_far, most) = health.contradicted();
+                        Some(format!("check {name}: {fault}, though live traffic is answered ({so_far} of {most})"))
+                    }
                     (_, (bad, fall), Some(fault)) => Some(format!("check {name}: {fault} ({bad} of {fall})")),
                     _ => None,
                 }

@@ -3,6 +3,9 @@
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use mainstay_core::Moment;
 
 /// A number that only grows. One thread writes it (a plain load and store, no locked instruction), any may read it.
 #[derive(Debug, Default)]
@@ -56,6 +59,27 @@ impl Gauge {
 
     pub(super) fn absorb(&self, other: &Self) {
         self.add(other.get());
+    }
+}
+
+/// When something last happened. One thread writes it, any may read it.
+#[derive(Debug, Default)]
+pub struct Latest(AtomicU64);
+
+impl Latest {
+    /// It happened.
+    pub fn set(&self, now: Moment) {
+        self.0.store(now.as_nanos(), Relaxed);
+    }
+
+    /// When; `None`: never so far.
+    pub fn get(&self) -> Option<Moment> {
+        let nanos = self.0.load(Relaxed);
+        (nanos > 0).then(|| Moment::ZERO + Duration::from_nanos(nanos))
+    }
+
+    pub(super) fn absorb(&self, other: &Self) {
+        self.0.fetch_max(other.0.load(Relaxed), Relaxed);
     }
 }
 

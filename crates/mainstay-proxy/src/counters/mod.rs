@@ -5,7 +5,7 @@ mod cell;
 mod histogram;
 mod registry;
 
-pub use cell::{Counter, Family, Gauge, Kind, NAMES, Named};
+pub use cell::{Counter, Family, Gauge, Kind, Latest, NAMES, Named};
 pub use histogram::{Durations, Histogram};
 pub use registry::{Reading, Registry};
 
@@ -132,6 +132,8 @@ counters! {
         bytes_sent: Counter,
         /// Bytes received from it.
         bytes_received: Counter,
+        /// When it last gave live traffic a good answer (on a TCP listener: any byte).
+        answered: Latest,
     }
 }
 

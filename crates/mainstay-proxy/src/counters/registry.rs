@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mainstay_core::Moment;
+
 use super::{ListenerCounters, NodeCounters, PoolCounters, WorkerCounters};
 use crate::params::Plan;
 
@@ -69,6 +71,13 @@ impl Registry {
             pools: sum(&sets.pools, PoolCounters::absorb),
             nodes: sum(&sets.nodes, NodeCounters::absorb),
         }
+    }
+
+    /// When a node last gave live traffic of any worker a good answer.
+    pub fn answered(&self, pool: &Arc<str>, node: &Arc<str>) -> Option<Moment> {
+        let sets = self.lock();
+        let workers = sets.nodes.get(&(pool.clone(), node.clone()))?;
+        workers.values().filter_map(|one| one.answered.get()).max()
     }
 
     /// How often each worker's timer has turned.

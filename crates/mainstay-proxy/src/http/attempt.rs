@@ -259,6 +259,9 @@ impl Conn {
     fn note_answer(&self, buffers: &mut Buffers, aim: &Aim<'_>, status: u16) {
         let outcome = Outcome::Answered(status);
         buffers.tries.push(Tried { pool: Rc::clone(aim.pool), node: aim.index, outcome });
+        if status < 500 {
+            aim.node.counters.answered.set(self.now);
+        }
         if aim.node.answer_is_news() {
             self.worker.report(aim.pool, aim.index, Event::Answered);
         }

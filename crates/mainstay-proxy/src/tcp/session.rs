@@ -139,6 +139,7 @@ impl Carrier<'_> {
         self.watch.answered(now);
         let Session { worker, pool, account, begun, .. } = &mut *self.session;
         let Some(node) = pool.node(self.node.index) else { return };
+        node.counters.answered.set(now);
         if account.first_byte.is_none() {
             account.first_byte = Some(now.since(*begun));
             // A node that speaks first has not been waited for.

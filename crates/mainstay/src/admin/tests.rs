@@ -159,7 +159,7 @@ fn run(test: impl AsyncFnOnce(Stage)) {
         let dir = Dir::new();
         let place = Place::Unix(dir.0.join("admin.sock"));
         let plan = Arc::new(plan());
-        let (control, _snapshots, _reports) = Control::start(plan.clone());
+        let (control, _snapshots, _reports) = Control::start(plan.clone(), Arc::default());
         let registry = Arc::new(Registry::default());
         let (_writer, log) = LineWriter::start("log", Target::File("/dev/null".into()), 1).unwrap();
         let (reload, orders) = mpsc::channel(4);

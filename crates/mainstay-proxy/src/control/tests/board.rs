@@ -25,7 +25,7 @@ struct Game {
 
 impl Game {
     fn start(plan: Arc<Plan>) -> Self {
-        let mut board = Board::new();
+        let mut board = Board::new(Arc::default());
         board.adopt(plan, at(0));
         let snapshots = board.subscribe();
         Self { board, snapshots }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use mainstay_io::clock;
 use tokio::net::UnixListener;
 
 use super::harness::{Answer, Run, Server, checked, checker, eventually, frozen, http, node, plan, pool, refused};
@@ -23,6 +24,27 @@ async fn a_frozen_node_goes_out() {
     eventually("the other is checked", || run.checks(0) > 3).await;
     assert_eq!(run.status(0).reason, None);
     assert_eq!(run.status(0).checks[0].counts.failures, 0);
+}
+
+#[tokio::test]
+async fn a_late_check_of_a_node_that_answers_others_does_not_count_alone() {
+    let server = Server::start(vec![http(200, "")]).await;
+    let mut run = Run::start(checked(&[server.address], |checker| checker.timeout = Duration::from_millis(400)));
+    eventually("it is checked", || run.checks(0) > 0).await;
+    server.now_answers(Answer::Silence);
+    let name = run.status(0).name;
+    let live = run.traffic.node(0, &"p".into(), &name);
+    eventually("checks run out of time", || {
+        live.answered.set(clock::now());
+        run.status(0).checks[0].counts.failures == 2
+    })
+    .await;
+    assert_eq!(run.status(0).standing, In);
+    let said = run.status(0).reason.unwrap_or_default();
+    assert_eq!(said, "check /upcheck: no answer in 400ms, though live traffic is answered (2 of 5)");
+    run.until(&[Out(Check)]).await;
+    let failures = run.status(0).checks[0].counts.failures;
+    assert_eq!(failures, 3, "the first check after the last answer");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 use crate::control::{Control, NodeStatus};
+use crate::counters::Registry;
 use crate::params::PoolId;
 use crate::params::{
     Address, AllOut, Budget, Checker, CheckerId, Eject, HttpProbe, Node, Plan, Policy, Pool, Probe, Queue, Role,
@@ -201,12 +202,14 @@ pub(super) struct Run {
     pub(super) control: Control,
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) reports: mpsc::Sender<Report>,
+    pub(super) traffic: Arc<Registry>,
 }
 
 impl Run {
     pub(super) fn start(plan: Arc<Plan>) -> Self {
-        let (control, snapshots, reports) = Control::start(plan);
-        Self { control, snapshots, reports }
+        let traffic = Arc::<Registry>::default();
+        let (control, snapshots, reports) = Control::start(plan, Arc::clone(&traffic));
+        Self { control, snapshots, reports, traffic }
     }
 
     /// Waits until the first pool's nodes stand like this.

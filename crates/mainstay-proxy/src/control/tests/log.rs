@@ -56,7 +56,7 @@ fn each_change_is_one_line_with_node_pool_and_reason() {
     let address: SocketAddr = ([127, 0, 0, 1], 9).into();
     let lines = Lines::default();
     subscriber::with_default(lines.clone(), || {
-        let mut board = Board::new();
+        let mut board = Board::new(Arc::default());
         board.adopt(checked(&[address], |checker| checker.fall = 2), Moment::ZERO);
         let key = board.pools[0][0].checks[0];
         for (millis, fault) in [(1, None), (2, Some(503)), (3, Some(503)), (4, Some(503)), (5, None), (6, None)] {

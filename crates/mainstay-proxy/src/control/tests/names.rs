@@ -41,8 +41,9 @@ fn bad() -> Option<Answer> {
 
 fn start(plan: Arc<Plan>, script: Vec<Option<Answer>>) -> (Run, Arc<Script>) {
     let script = Arc::new(Script(Mutex::new(script.into())));
-    let (control, snapshots, reports) = Control::start_with(plan, Arc::clone(&script) as Arc<dyn Resolve>);
-    (Run { control, snapshots, reports }, script)
+    let (control, snapshots, reports) =
+        Control::start_with(plan, Arc::default(), Arc::clone(&script) as Arc<dyn Resolve>);
+    (Run { control, snapshots, reports, traffic: Arc::default() }, script)
 }
 
 fn named(port: u16) -> Address {

@@ -81,7 +81,7 @@ proptest! {
         game in prop::collection::vec((0u64..400, news()), 1..120),
     ) {
         let plans = plans();
-        let mut board = Board::new();
+        let mut board = Board::new(Arc::default());
         board.adopt(Arc::clone(&plans[0]), Moment::ZERO);
         let snapshots = board.subscribe();
         let mut now = Moment::ZERO;

@@ -98,7 +98,10 @@ pub(in crate::config) static CHECK: &[Setting<Check>] = &[
         field: &Of(|check: &mut Check| &mut check.timeout, Time),
         default: Standard::Words("`\"1s\"`, or `every` if that is less"),
         example: r#""500ms""#,
-        doc: "Longest time for one check; it may be longer than `every`.",
+        doc: "Longest time for one check; it may be longer than `every`.\n\nA check that runs out of it does not count \
+              when live traffic had a good answer (no 5xx; on a TCP listener, any byte) from the node in the second half \
+              of that time: then it is Mainstay, or the machine, that is late. Only `fall` and four more of them in a \
+              row put the node out all the same. A frozen node answers nobody and goes out with the first.",
     },
     Setting {
         key: "rise",
