@@ -114,7 +114,10 @@ impl Conn {
             }
         }
         let params = &job.route.params;
-        if params.intercept && params.error_pages.iter().any(|page| page.statuses.contains(&response.status)) {
+        if params.intercept
+            && job.page.is_none()
+            && params.error_pages.iter().any(|page| page.statuses.contains(&response.status))
+        {
             return Taken::Page(response.status);
         }
         self.take_final(job, buffers, &response, behind).map_or_else(|_| invalid(), Taken::Final)
@@ -138,10 +141,11 @@ impl Conn {
         let all_read = job.body.is_done() || (reads_on && node_keeps);
         let client_keeps = job.keep && all_read && !until_close && !dechunks && !self.ending();
         let saying = if client_keeps { Saying::Keep } else { Saying::Close };
-        let added = self.added_fields(job, response.status);
+        let shown = shown(job, response.status);
+        let added = self.added_fields(job, shown.unwrap_or(response.status));
         let added: Vec<_> = added.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
-        response.write_head(&mut buffers.reply, &edit(job, saying, &added));
-        job.account.status = response.status;
+        response.write_head(&mut buffers.reply, &ResponseEdit { status: shown, ..edit(job, saying, &added) });
+        job.account.status = shown.unwrap_or(response.status);
         let used = if dechunks {
             buffers.spill.extend_from_slice(&buffers.reply);
             body.take_data(behind, &mut buffers.spill)?
@@ -181,6 +185,13 @@ impl Conn {
 
 fn edit<'a>(job: &Job, connection: Saying, add: &'a [(&'a [u8], &'a [u8])]) -> ResponseEdit<'a> {
     ResponseEdit { add, connection, client: job.version, status: None, dechunk: false }
+}
+
+/// The status an error page is shown with in place of the node's own. One that means that there is no body would break
+/// the framing, on either side.
+fn shown(job: &Job, own: u16) -> Option<u16> {
+    let has_no_body = |status| matches!(status, 204 | 304);
+    job.page.filter(|wanted| !has_no_body(*wanted) && !has_no_body(own))
 }
 
 /// Bounds on what a node may answer. A node is trusted more than a client, but memory is not its to take.

@@ -39,6 +39,8 @@ pub(super) struct Job {
     pub(super) kept: retry::Body,
     /// Set when it is refused before anything is done: the status.
     pub(super) refusal: Option<u16>,
+    /// Set when it asks for an error page in another's place: the status the client gets.
+    pub(super) page: Option<u16>,
     /// How it went, for the log.
     pub(super) account: Account,
 }
@@ -77,6 +79,7 @@ impl Job {
             body_data: 0,
             kept: retry::Body::Gone,
             refusal: None,
+            page: None,
             account: Account::default(),
         }
     }

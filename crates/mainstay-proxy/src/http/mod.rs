@@ -13,6 +13,7 @@ mod job;
 mod log;
 mod mirror;
 mod node_head;
+mod page;
 mod prepare;
 mod queue;
 mod reply;

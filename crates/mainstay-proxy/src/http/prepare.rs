@@ -11,7 +11,7 @@ use super::job::{Account, Job};
 use super::route::{Route, Table};
 use super::spares::Buffers;
 use super::template::{self, Context};
-use crate::params::{Action, HashKey, HostRule, Policy};
+use crate::params::{Action, Forward, HashKey, HostRule, Policy};
 
 /// What has become of the bytes of a head.
 pub(super) enum Prepared {
@@ -43,17 +43,29 @@ impl Conn {
             Err(fault) => return Prepared::Refused(fault),
         };
         job.refusal = if missing { Some(404) } else { refusal(&route, &request, job.body_data) };
-        if let (None, Action::Forward(forward), Some(pool)) = (job.refusal, &route.params.action, &route.pool) {
+        if let (None, Action::Forward(forward)) = (job.refusal, &route.params.action) {
             job.upgrade &= forward.upgrade;
-            let context = self.context(&request, &route);
-            if forward.host != HostRule::Node {
-                route.node_head(forward, None, job.upgrade).write(&context, buffers);
-            }
-            if let Policy::Hash(key) = &pool.params.policy {
-                write_key(key, &context, &mut buffers.key);
-            }
+            self.write_node_head(&request, &job, forward, buffers);
         }
         Prepared::Ready(job)
+    }
+
+    /// Writes the head for the node, unless it differs from node to node, and what a hash policy looks at.
+    pub(super) fn write_node_head(
+        &self,
+        request: &h1::Request<'_>,
+        job: &Job,
+        forward: &Forward,
+        buffers: &mut Buffers,
+    ) {
+        let context = self.context(request, &job.route);
+        if forward.host != HostRule::Node {
+            job.route.node_head(forward, None, job.upgrade).write(&context, buffers);
+        }
+        let policy = job.route.pool.as_ref().map(|pool| &pool.params.policy);
+        if let Some(Policy::Hash(key)) = policy {
+            write_key(key, &context, &mut buffers.key);
+        }
     }
 
     /// What templates may speak of.
@@ -95,6 +107,7 @@ impl Conn {
             body_data: here.data,
             kept: retry::Body::Kept,
             refusal: None,
+            page: None,
             account: Account::default(),
         })
     }

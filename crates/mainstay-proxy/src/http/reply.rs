@@ -13,7 +13,7 @@ use super::log::Outcome;
 use super::spares::Buffers;
 use super::{Conn, Flow};
 use crate::counters::Limit;
-use crate::params::{Action, ErrorPage, Reply};
+use crate::params::Reply;
 
 impl Conn {
     /// Answers by a route of its own.
@@ -119,35 +119,14 @@ impl Conn {
     pub(super) async fn answer_status(&mut self, job: &mut Job, buffers: &mut Buffers, status: u16) -> Flow {
         let route = std::rc::Rc::clone(&job.route);
         let page = route.params.error_pages.iter().find(|page| page.statuses.contains(&status));
-        match page {
+        match page.filter(|_| job.page.is_none()) {
             Some(page) => self.answer_page(job, buffers, status, page).await,
             None => self.say(job, buffers, Own::plain(status)).await,
         }
     }
 
-    /// Answers with an error page: the text of a route of the same site, or a place elsewhere.
-    async fn answer_page(&mut self, job: &mut Job, buffers: &mut Buffers, status: u16, page: &ErrorPage) -> Flow {
-        if page.to.starts_with("http://") || page.to.starts_with("https://") {
-            let location = Some(page.to.as_bytes().to_vec());
-            let status = page.status.unwrap_or(302);
-            return self.say(job, buffers, Own { status, location, body: Vec::new(), content_type: PLAIN }).await;
-        }
-        let path = page.to.as_bytes();
-        let inside = job.table.inside(job.route.site, path).map(std::rc::Rc::clone);
-        let reply = inside.as_ref().and_then(|route| match &route.params.action {
-            Action::Reply(reply) => Some(reply),
-            Action::Forward(_) => None,
-        });
-        let Some(reply) = reply else { return self.say(job, buffers, Own::plain(status)).await };
-        let mut body = Vec::new();
-        self.with_request(job, |context| context.fill(&reply.body, &mut body));
-        let status = page.status.unwrap_or(status);
-        let content_type = &reply.content_type;
-        self.say(job, buffers, Own { status, location: None, body, content_type }).await
-    }
-
     /// Writes an answer of our own to the client.
-    async fn say(&mut self, job: &mut Job, buffers: &mut Buffers, own: Own<'_>) -> Flow {
+    pub(super) async fn say(&mut self, job: &mut Job, buffers: &mut Buffers, own: Own<'_>) -> Flow {
         let keeps = job.can_keep() && buffers.unsent.is_empty() && !self.ending();
         let added = self.added_fields(job, own.status);
         own.write(job, keeps, &added, &mut buffers.spill);
@@ -181,7 +160,7 @@ impl Conn {
     }
 
     /// Looks at the request's head once more. Not for the steady state.
-    fn with_request(&self, job: &Job, look: impl FnOnce(&super::template::Context<'_>)) {
+    pub(super) fn with_request(&self, job: &Job, look: impl FnOnce(&super::template::Context<'_>)) {
         let head = self.input.get(..job.head_len).unwrap_or_default();
         if let Ok(Parsed::Done(request)) = h1::request(head, &job.table.head_limits()) {
             look(&self.context(&request, &job.route));
@@ -190,16 +169,16 @@ impl Conn {
 }
 
 /// An answer of our own.
-struct Own<'a> {
-    status: u16,
-    location: Option<Vec<u8>>,
-    body: Vec<u8>,
-    content_type: &'a str,
+pub(super) struct Own<'a> {
+    pub(super) status: u16,
+    pub(super) location: Option<Vec<u8>>,
+    pub(super) body: Vec<u8>,
+    pub(super) content_type: &'a str,
 }
 
 impl Own<'_> {
     /// A status with a line that says what it means.
-    fn plain(status: u16) -> Self {
+    pub(super) fn plain(status: u16) -> Self {
         let reason = h1::reason(status);
         let body = match status {
             502 => format!("{status} {reason}: the node this request went to gave no good answer\n"),
@@ -240,4 +219,4 @@ impl Own<'_> {
     }
 }
 
-const PLAIN: &str = "text/plain; charset=utf-8";
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";

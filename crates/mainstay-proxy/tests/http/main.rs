@@ -9,5 +9,6 @@
 mod carry;
 mod duplex;
 mod limits;
+mod pages;
 mod reload;
 mod rig;

@@ -201,6 +201,8 @@ pub(in crate::config) static ERROR_PAGE: &[Setting<ErrorPage>] = &[
         field: &Of(|page: &mut ErrorPage| &mut page.to, Required("a path or a URL")),
         default: Standard::Required,
         example: r#""/sorry""#,
-        doc: "A path of the same listener that is asked instead, or a URL the client is sent to.",
+        doc: "A path of the same listener that is asked instead, or a URL the client is sent to. Where the path's route \
+              goes `to` a pool, a node is asked by GET (HEAD stays HEAD), with the request's fields and without its body; an \
+              error there is not replaced again.",
     },
 ];
