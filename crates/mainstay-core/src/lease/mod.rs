@@ -3,10 +3,20 @@
 //! The words between the parts are here: what a guard is allowed ([`Standing`]), what it reports ([`ChildState`]), what
 //! anybody may know of a lease ([`LeaseView`]), and what is asked of a store ([`Request`], [`Answer`]).
 
+mod event;
+mod happening;
+mod machine;
 mod row;
+mod safety;
 mod standing;
 mod store;
+mod terms;
 
+pub use event::{Action, Command, Event, Hint, RequestId, Wanted};
+pub use happening::{Aim, Freeze, Happening, Loss, Reason, Steps};
+pub use machine::Machine;
 pub use row::{Name, Nonce, Outcome, Row, RowState, Serving, Settled, Stamp, SwitchTo, Timeline, Token};
+pub use safety::Safety;
 pub use standing::{ChildState, LeaseView, Order, Phase, Report, Standing, Tenure, Wish};
 pub use store::{Answer, Failure, Member, MemberState, Request, Version};
+pub use terms::{BadTerms, Damping, Identity, Terms};

@@ -1,0 +1,165 @@
+//! Without the lease: look, wait for a chance, take it.
+
+use super::asks::{Pending, What};
+use super::chance::Chance;
+use super::core::{At, Core, Got};
+use super::fencing::Fencing;
+use super::sight::version;
+use super::tenancy::{Tenancy, row_free};
+use super::{State, Turn};
+use crate::Moment;
+use crate::lease::happening::{Happening, Reason, Steps};
+use crate::lease::row::{Name, Nonce, Row, RowState, Timeline};
+use crate::lease::store::{Failure, Request, Version};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Contending {
+    claim: Option<Claim>,
+}
+
+/// An acquisition that was asked for, and may have been done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Claim {
+    nonce: Nonce,
+    /// It can only succeed if the row is still this ...
+    seen: Version,
+    /// ... in this history.
+    timeline: Timeline,
+    /// When it was first asked for. Asked for again with the same nonce it counts from then: which of the two was done
+    /// need not be known.
+    sent: Moment,
+    /// Whether a try of it may still be done.
+    doubtful: bool,
+    reason: Reason,
+    detect: std::time::Duration,
+    /// Who held the lease before.
+    from: Option<Name>,
+    switch: Option<Nonce>,
+}
+
+impl Contending {
+    /// Whether nothing was asked for whose outcome is not known.
+    pub(super) fn is_idle(&self) -> bool {
+        self.claim.is_none()
+    }
+
+    pub(super) fn step(mut self, core: &mut Core, at: &mut At<'_>) -> Turn {
+        if let Some(fencing) = self.claimed(core, at.now) {
+            return Turn::Go(State::Fencing(fencing));
+        }
+        if !row_free(core, at.now) {
+            return Turn::Stay(State::Contending(self));
+        }
+        if let Some(chance) = core.chance(at.now)
+            && core.reached(at.now, chance.at)
+        {
+            if core.child_gone() {
+                self.acquire(core, chance, at);
+                return Turn::Stay(State::Contending(self));
+            }
+            core.blocked();
+        }
+        core.look_at_pace(at.now);
+        Turn::Stay(State::Contending(self))
+    }
+
+    pub(super) fn answered(
+        mut self,
+        core: &mut Core,
+        pending: &Pending,
+        got: Result<Got, Failure>,
+        now: Moment,
+    ) -> State {
+        if pending.what != What::Acquire {
+            return State::Contending(self);
+        }
+        match got {
+            Ok(got) if !got.done => {
+                self.claim = self.claim.filter(|claim| claim.doubtful);
+                core.asks.row.failed(now, &core.terms);
+                core.want_look();
+            }
+            Ok(_) => {
+                if let Some(claim) = &mut self.claim {
+                    claim.doubtful = true;
+                }
+            }
+            Err(Failure::Unknown(_)) => {
+                if let Some(claim) = &mut self.claim {
+                    claim.doubtful = true;
+                }
+                core.want_look();
+            }
+            Err(Failure::NotDone(_)) => self.claim = self.claim.filter(|claim| claim.doubtful),
+        }
+        State::Contending(self)
+    }
+
+    /// Whether a claim turned out to have been done. One that cannot be done any more is forgotten.
+    fn claimed(&mut self, core: &mut Core, now: Moment) -> Option<Fencing> {
+        let claim = self.claim.as_ref()?;
+        let seen = core.sight.seen.as_ref()?;
+        let row = &seen.row;
+        if row.nonce == claim.nonce
+            && row.state != RowState::Free
+            && seen.timeline == claim.timeline
+            && row.timeline == claim.timeline
+        {
+            let row = row.clone();
+            let answered = seen.answered;
+            return self.claim.take().map(|claim| claim.begin(core, &row, answered, now));
+        }
+        let impossible = version(row) != claim.seen || seen.timeline != claim.timeline;
+        // Whoever leaves need not wait for what may never come: it runs out by itself.
+        if impossible || (core.leaving() && seen.sent > claim.sent) {
+            self.claim = None;
+        }
+        None
+    }
+
+    fn acquire(&mut self, core: &mut Core, chance: Chance, at: &mut At<'_>) {
+        let Some(seen) = core.sight.seen.clone() else { return };
+        let row = &seen.row;
+        let again = self.claim.take().filter(|claim| claim.seen == version(row) && claim.timeline == seen.timeline);
+        let claim = again.unwrap_or_else(|| Claim {
+            nonce: (at.draw)(),
+            seen: version(row),
+            timeline: seen.timeline,
+            sent: at.now,
+            doubtful: false,
+            reason: chance.reason,
+            detect: at.now.since(core.sight.unchanged),
+            from: (!row.holder.is_empty()).then(|| row.holder.clone()),
+            switch: row
+                .switch
+                .as_ref()
+                .filter(|switch| core.is_successor(row) || core.is_me(switch.to.as_ref()))
+                .map(|switch| switch.id),
+        });
+        let epoch_at_least = if core.safety.epoch_above_seen { core.sight.max_epoch + 1 } else { row.epoch + 1 };
+        let request = Request::Acquire {
+            seen: claim.seen,
+            timeline: claim.timeline,
+            epoch_at_least,
+            nonce: claim.nonce,
+            holder: core.terms.me.name.clone(),
+            ttl: core.terms.ttl,
+            early: chance.early,
+        };
+        self.claim = Some(claim);
+        let timeout = core.terms.timeout;
+        core.ask(What::Acquire, request, timeout, at.now);
+    }
+}
+
+impl Claim {
+    fn begin(self, core: &mut Core, row: &Row, answered: Moment, now: Moment) -> Fencing {
+        let mut tenancy = Tenancy::new(row, self.sent, &core.terms);
+        tenancy.from = self.from.clone().filter(|_| self.reason == Reason::Kept);
+        tenancy.switch = self.switch;
+        tenancy.steps = Steps { detect: self.detect, acquire: answered.since(self.sent), ..Steps::default() };
+        core.sight.gone = None;
+        core.tell(Happening::Acquired { tenure: tenancy.tenure.clone(), by: self.reason, from: self.from });
+        Fencing::new(tenancy, now)
+    }
+}
