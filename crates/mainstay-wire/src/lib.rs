@@ -9,3 +9,4 @@
 //! Read first: [`h1::Request`], [`h1::Response`], [`h1::Chunks`].
 
 pub mod h1;
+pub mod h2;
