@@ -23,6 +23,16 @@ pub fn chunked(input: &[u8]) {
     wire::checks::chunked(input);
 }
 
+/// An end of an HTTP/2 connection.
+pub fn http2(input: &[u8]) {
+    wire::http2::http2(input);
+}
+
+/// HTTP/2 field blocks.
+pub fn hpack(input: &[u8]) {
+    wire::http2::hpack(input);
+}
+
 /// nginx files.
 pub fn nginx(input: &[u8]) {
     nginx_check::nginx(input);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::checks;
+use crate::support::{checks, http2};
 
 #[test]
 fn heads() {
@@ -12,6 +12,16 @@ fn heads() {
 #[test]
 fn chunked() {
     replay("chunked", checks::chunked);
+}
+
+#[test]
+fn http2_connections() {
+    replay("http2", http2::http2);
+}
+
+#[test]
+fn hpack() {
+    replay("hpack", http2::hpack);
 }
 
 /// The files of the corpus of `target`, as many as can be replayed each time.

@@ -4,3 +4,4 @@ pub(crate) mod checks;
 pub(crate) mod chunked_model;
 pub(crate) mod forward_model;
 pub(crate) mod head_model;
+pub(crate) mod http2;
