@@ -1,12 +1,14 @@
 //! The front as a whole: workers, control, and going over from one plan to the next.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mainstay_core::lease::{self, LeaseView};
 use mainstay_io::listen::{self, Access, Bound, Door, ListenError, Local, Place};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::access::AccessSender;
 use crate::control::Control;
@@ -24,7 +26,13 @@ pub struct Options {
     pub drain: Duration,
     /// Where requests are logged.
     pub access: Option<AccessSender>,
+    /// The leases that pools with [`crate::params::Policy::Leader`] follow.
+    pub leases: Leases,
 }
+
+/// What is known of each lease, by its name, as whoever keeps it tells it. A lease that a pool follows and that is not
+/// among them has no holder.
+pub type Leases = HashMap<lease::Name, watch::Receiver<LeaseView>>;
 
 /// A running front.
 pub struct Front {

@@ -110,6 +110,8 @@ pub enum Wish {
 pub struct LeaseView {
     /// Who holds it, or held it last.
     pub holder: Option<Name>,
+    /// Of that tenure: while it stays the same, whoever works with the holder may go on.
+    pub nonce: Nonce,
     /// Of that tenure.
     pub token: Token,
     /// How far it is.

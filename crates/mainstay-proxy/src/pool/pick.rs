@@ -28,6 +28,7 @@ enum Memory {
     Least(Least),
     Primary(Primary),
     Hash { names: Vec<u64>, keyless: Spread },
+    Leader,
 }
 
 impl Picker {
@@ -47,6 +48,7 @@ impl Picker {
                 names: pool.nodes.iter().map(|node| hash64(node.name.as_bytes())).collect(),
                 keyless: Spread::new(nodes, worker),
             },
+            Policy::Leader { .. } => Memory::Leader,
         };
         Self { memory, candidates: Vec::with_capacity(nodes), in_since: Vec::with_capacity(nodes) }
     }
@@ -71,6 +73,7 @@ impl Picker {
                 primary.settle(now, &self.in_since);
                 primary.pick(now, &self.candidates)
             }
+            (Memory::Leader, _) => self.candidates.iter().position(|candidate| candidate.weight > 0),
             (Memory::Hash { names, .. }, Key::Bytes(bytes)) => pick_by_hash(hash64(bytes), names, &self.candidates),
         }?;
         let node = pool.nodes.get(picked)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainstay_proxy::front::{Front, Options};
+use mainstay_proxy::front::{Front, Leases, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -12,7 +12,10 @@ use crate::rig::{address, plan, read_until, timeout};
 async fn a_large_answer_and_the_next_come_whole() {
     let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plan = plan(&[node.local_addr().unwrap()]);
-    let front = Front::start(plan, Options { workers: 1, drain: Duration::from_secs(1), access: None }).await.unwrap();
+    let front =
+        Front::start(plan, Options { workers: 1, drain: Duration::from_secs(1), access: None, leases: Leases::new() })
+            .await
+            .unwrap();
     let mut client = TcpStream::connect(address(&front)).await.unwrap();
     let body: Vec<u8> = (0..5_000_011_u32).map(|n| b'a' + (n % 23) as u8).collect();
     client.write_all(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -38,7 +41,10 @@ async fn a_large_answer_and_the_next_come_whole() {
 async fn a_request_goes_through_and_the_connection_is_kept() {
     let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plan = plan(&[node.local_addr().unwrap()]);
-    let front = Front::start(plan, Options { workers: 2, drain: Duration::from_secs(1), access: None }).await.unwrap();
+    let front =
+        Front::start(plan, Options { workers: 2, drain: Duration::from_secs(1), access: None, leases: Leases::new() })
+            .await
+            .unwrap();
     let mut client = TcpStream::connect(address(&front)).await.unwrap();
     client.write_all(b"GET /a%2Fb+c HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n\r\n").await.unwrap();
     let (mut up, _) = timeout(node.accept()).await.unwrap();

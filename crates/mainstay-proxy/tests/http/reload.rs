@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mainstay_proxy::front::{Front, Options};
+use mainstay_proxy::front::{Front, Leases, Options};
 use mainstay_proxy::params::{At, Plan};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, UnixStream};
@@ -21,7 +21,7 @@ async fn a_reload_changes_whom_a_unix_socket_lets_in() {
         plan
     };
     let mode_of = |path: &PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    let options = Options { workers: 2, drain: Duration::from_secs(1), access: None };
+    let options = Options { workers: 2, drain: Duration::from_secs(1), access: None, leases: Leases::new() };
     let front = Front::start(with(Some(0o600)), options).await.unwrap();
     assert_eq!(mode_of(&path), 0o600);
     let mut client = UnixStream::connect(&path).await.unwrap();

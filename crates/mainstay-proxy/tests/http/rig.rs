@@ -7,10 +7,10 @@ use std::time::Duration;
 use mainstay_io::listen::Local;
 use mainstay_proxy::access::AccessSender;
 use mainstay_proxy::counters::Reading;
-use mainstay_proxy::front::{Front, Options, Stopped};
+use mainstay_proxy::front::{Front, Leases, Options, Stopped};
 use mainstay_proxy::params::{
-    Action, Address, AllOut, At, Budget, ClientLimits, Forward, Forwarded, HostRule, Http, Listener, Node, PathMatch,
-    Plan, Policy, Pool, PoolId, Queue, Retry, Role, Route, Service, Site,
+    Action, Address, AllOut, At, Budget, ClientLimits, Forward, Forwarded, Hold, HostRule, Http, Listener, Node,
+    PathMatch, Plan, Policy, Pool, PoolId, Queue, Retry, Role, Route, Service, Site,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -47,6 +47,7 @@ pub(crate) fn pool(nodes: &[SocketAddr]) -> Pool {
         max_connections: None,
         eject: None,
         checks: Vec::new(),
+        holder: None,
     };
     Pool {
         name: Arc::from("pool"),
@@ -59,6 +60,7 @@ pub(crate) fn pool(nodes: &[SocketAddr]) -> Pool {
         requests_per_connection: 1000,
         max_connections: None,
         queue: Queue { length: 0, wait: Duration::ZERO },
+        hold: Hold { requests: 0, bytes: 0, time: Duration::ZERO },
         budget: Budget { ratio: 0.2, per_second: 10 },
         slow_start: Duration::ZERO,
         resolve_every: Duration::from_secs(10),
@@ -140,7 +142,9 @@ pub(crate) async fn start(plan: Plan) -> Front {
 
 /// The same, with an access log.
 pub(crate) async fn start_logged(plan: Plan, access: Option<AccessSender>) -> Front {
-    Front::start(plan, Options { workers: 1, drain: Duration::from_secs(1), access }).await.unwrap()
+    Front::start(plan, Options { workers: 1, drain: Duration::from_secs(1), access, leases: Leases::new() })
+        .await
+        .unwrap()
 }
 
 /// Ends a front at once.

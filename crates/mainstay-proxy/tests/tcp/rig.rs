@@ -7,10 +7,10 @@ use std::time::Duration;
 use mainstay_io::listen::Local;
 use mainstay_proxy::access::AccessSender;
 use mainstay_proxy::counters::Reading;
-use mainstay_proxy::front::{Front, Options, Stopped};
+use mainstay_proxy::front::{Front, Leases, Options, Stopped};
 use mainstay_proxy::params::{
-    Address, AllOut, At, Budget, Checker, CheckerId, Listener, Node, Pattern, Plan, Policy, Pool, PoolId, Probe, Queue,
-    Role, Service, Tcp,
+    Address, AllOut, At, Budget, Checker, CheckerId, Hold, Listener, Node, Pattern, Plan, Policy, Pool, PoolId, Probe,
+    Queue, Role, Service, Tcp,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,6 +28,7 @@ pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
         requests_per_connection: 1000,
         max_connections: None,
         queue: Queue { length: 0, wait: Duration::ZERO },
+        hold: Hold { requests: 0, bytes: 0, time: Duration::ZERO },
         budget: Budget { ratio: 0.2, per_second: 10 },
         slow_start: Duration::ZERO,
         resolve_every: Duration::from_secs(10),
@@ -59,6 +60,7 @@ fn node(address: SocketAddr) -> Node {
         max_connections: None,
         eject: None,
         checks: Vec::new(),
+        holder: None,
     }
 }
 
@@ -94,7 +96,9 @@ pub(crate) async fn start(plan: Plan) -> Front {
 }
 
 pub(crate) async fn start_logged(plan: Plan, access: Option<AccessSender>) -> Front {
-    Front::start(plan, Options { workers: 1, drain: Duration::from_secs(1), access }).await.unwrap()
+    Front::start(plan, Options { workers: 1, drain: Duration::from_secs(1), access, leases: Leases::new() })
+        .await
+        .unwrap()
 }
 
 pub(crate) async fn stop(front: Front, drain: Duration) -> Stopped {

@@ -190,6 +190,7 @@ fn plan() -> Plan {
         max_connections: Some(100),
         eject: None,
         checks: vec![params::CheckerId(0)],
+        holder: None,
     };
     let checker = params::Checker {
         name: "tcp".into(),
@@ -213,6 +214,7 @@ fn plan() -> Plan {
         requests_per_connection: 1,
         max_connections: Some(10),
         queue: params::Queue { length: 1, wait: second },
+        hold: params::Hold { requests: 1, bytes: 1, time: second },
         budget: params::Budget { ratio: 0.2, per_second: 10 },
         slow_start: Duration::ZERO,
         resolve_every: second,

@@ -120,6 +120,7 @@ const fn policy(policy: &Policy) -> &'static str {
         Policy::Least => "least",
         Policy::Primary { .. } => "primary",
         Policy::Hash(_) => "hash",
+        Policy::Leader { .. } => "leader",
     }
 }
 

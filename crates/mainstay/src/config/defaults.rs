@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mainstay_proxy::params::Hold;
+
 /// [`super::typed::Run::drain`]: longer than the slowest call of a ledger node, shorter than systemd's patience (90 s).
 pub(super) const DRAIN: Duration = Duration::from_secs(30);
 
@@ -18,6 +20,8 @@ pub(super) const NODE_REQUESTS: u64 = 10_000;
 pub(super) const QUEUE: u32 = 1_000;
 /// [`super::typed::Pool::queue_wait`]
 pub(super) const QUEUE_WAIT: Duration = Duration::from_secs(2);
+/// What waits while a pool has no leader: more than a takeover lasts, and less than clients' patience with one request.
+pub(super) const HOLD: Hold = Hold { requests: 1_000, bytes: 16 * 1024 * 1024, time: Duration::from_secs(30) };
 /// [`super::typed::Pool::slow_start`]
 pub(super) const SLOW_START: Duration = Duration::ZERO;
 /// [`super::typed::Pool::resolve`]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_io::listen::Bound;
-use mainstay_proxy::front::{Front, Options, Stopped};
+use mainstay_proxy::front::{Front, Leases, Options, Stopped};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
@@ -25,7 +25,8 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<()
     notes.iter().for_each(|note| info!("{note}"));
     files::raise_limit(&plan);
     let admin = bind_admin(args.admin.as_ref().unwrap_or(&settings.admin))?;
-    let options = Options { workers: settings.workers, drain: settings.drain, access: logs.access() };
+    let options =
+        Options { workers: settings.workers, drain: settings.drain, access: logs.access(), leases: Leases::new() };
     let front = Front::start(plan, options).await.map_err(|error| chain(&error))?;
     let (order, orders) = mpsc::channel(RELOADS_WAITING);
     let parts = Parts {

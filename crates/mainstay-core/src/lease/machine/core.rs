@@ -87,6 +87,7 @@ impl Core {
             look: Look { wanted: false, sent: None, due: now },
             view: LeaseView {
                 holder: None,
+                nonce: Nonce(0),
                 token: Token::default(),
                 phase: Phase::Vacant,
                 fresh: false,

@@ -5,7 +5,7 @@ use super::core::Core;
 use super::sight::{Sight, holder};
 use super::yielding::Stage;
 use crate::Moment;
-use crate::lease::row::{Row, RowState, Serving};
+use crate::lease::row::{Nonce, RowState, Serving, Token};
 use crate::lease::standing::{LeaseView, Phase, Standing};
 use crate::lease::store::MemberState;
 
@@ -67,10 +67,10 @@ impl Core {
         let phase = self.phase_of(state, fresh, now);
         let row = self.sight.row();
         let held = row.and_then(|row| holder(row).or_else(|| (!row.holder.is_empty()).then(|| row.holder.clone())));
-        let token =
-            state.tenancy().map_or_else(|| row.map(Row::token).unwrap_or_default(), |tenancy| tenancy.tenure.token);
+        let known = || row.map_or((Nonce(0), Token::default()), |row| (row.nonce, row.token()));
+        let (nonce, token) = state.tenancy().map_or_else(known, |tenancy| (tenancy.tenure.nonce, tenancy.tenure.token));
         let paused = row.is_some_and(|row| row.paused.is_some());
-        LeaseView { holder: held, token, phase, fresh, paused }
+        LeaseView { holder: held, nonce, token, phase, fresh, paused }
     }
 
     fn phase_of(&mut self, state: &State, fresh: bool, now: Moment) -> Phase {

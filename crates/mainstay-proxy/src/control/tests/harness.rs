@@ -14,7 +14,7 @@ use crate::control::{Control, NodeStatus};
 use crate::counters::Registry;
 use crate::params::PoolId;
 use crate::params::{
-    Address, AllOut, Budget, Checker, CheckerId, Eject, HttpProbe, Node, Plan, Policy, Pool, Probe, Queue, Role,
+    Address, AllOut, Budget, Checker, CheckerId, Eject, Hold, HttpProbe, Node, Plan, Policy, Pool, Probe, Queue, Role,
 };
 use crate::view::{Event, Report, Snapshot, Standing};
 
@@ -136,6 +136,7 @@ pub(super) fn node(address: impl Into<Where>, checks: &[u32]) -> Node {
         max_connections: None,
         eject: None,
         checks: checks.iter().copied().map(CheckerId).collect(),
+        holder: None,
     }
 }
 
@@ -175,6 +176,7 @@ pub(super) fn pool(name: &str, nodes: Vec<Node>) -> Pool {
         requests_per_connection: 1000,
         max_connections: None,
         queue: Queue { length: 0, wait: Duration::ZERO },
+        hold: Hold { requests: 0, bytes: 0, time: Duration::ZERO },
         budget: Budget { ratio: 0.2, per_second: 10 },
         slow_start: Duration::ZERO,
         resolve_every: Duration::from_millis(20),

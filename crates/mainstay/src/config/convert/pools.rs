@@ -169,6 +169,7 @@ impl Parsed {
             max_connections: self.max_connections,
             eject: self.eject,
             checks,
+            holder: None,
         })
     }
 
@@ -323,6 +324,7 @@ fn common(cx: &mut Cx<'_>, name: &Spanned<String>, pool: &typed::Pool) -> Pool {
         ),
         max_connections: limit(cx, pool.max_connections),
         queue: queue(cx, pool),
+        hold: defaults::HOLD,
         budget: Budget {
             ratio: or(pool.retry_ratio, defaults::RETRY_RATIO),
             per_second: or(pool.retry_per_second, defaults::RETRY_PER_SECOND),
