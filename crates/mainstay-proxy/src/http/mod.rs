@@ -6,6 +6,7 @@
 mod answer;
 mod attempt;
 mod body;
+mod disguise;
 mod down;
 mod duplex;
 mod forward;

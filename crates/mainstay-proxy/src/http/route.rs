@@ -1,10 +1,12 @@
-//! Which route takes a request: the site by host name, then an exact path, else the longest prefix.
+//! Which route takes a request: the site by host name, then an exact path, else the longest prefix. Paths are compared
+//! as they came, byte for byte, but what a route denies is denied however it is written.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use mainstay_wire::h1::HeadLimits;
 
+use super::disguise::{may_be_disguised, readings};
 use super::node_head::NodeHead;
 use crate::params::{self, Action, ClientLimits, Forward, HostName, Http, PathMatch, PoolId, Reply, Template};
 use crate::pool::Pool;
@@ -22,6 +24,8 @@ struct Site {
     exact: Vec<(Vec<u8>, Rc<Route>)>,
     /// Longest first.
     prefixes: Vec<(Vec<u8>, Rc<Route>)>,
+    /// Whether one of them denies.
+    denies: bool,
 }
 
 /// A route with the pools it leads to.
@@ -68,7 +72,7 @@ impl Table {
 
     /// The route for `path` in the site with this index.
     pub(crate) fn inside(&self, site: usize, path: &[u8]) -> Option<&Rc<Route>> {
-        self.sites.get(site)?.find(path)
+        self.sites.get(site)?.find_as_written(path)
     }
 }
 
@@ -101,6 +105,14 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Whether it is there to keep clients away.
+    fn denies(&self) -> bool {
+        self.params.internal
+            || matches!(&self.params.action, Action::Reply(reply) if (400..500).contains(&reply.status))
+    }
+}
+
 impl Site {
     fn new(site: &params::Site, index: usize, pool: &impl Fn(PoolId) -> Option<Rc<Pool>>) -> Self {
         let site_name = match site.names.first() {
@@ -127,12 +139,23 @@ impl Site {
             }
         }
         prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        Self { names: site.names.clone(), exact, prefixes }
+        let denies = exact.iter().chain(&prefixes).any(|(_, route)| route.denies());
+        Self { names: site.names.clone(), exact, prefixes, denies }
     }
 
     fn find(&self, path: &[u8]) -> Option<&Rc<Route>> {
         // `OPTIONS *` asks about the server as a whole, for which the root stands.
         let path = if path == b"*" { b"/" } else { path };
+        let found = self.find_as_written(path);
+        if self.denies && may_be_disguised(path) && !found.is_some_and(|route| route.denies()) {
+            let readings = readings(path);
+            let mut routes = readings.iter().filter_map(|path| self.find_as_written(path));
+            return routes.find(|route| route.denies()).or(found);
+        }
+        found
+    }
+
+    fn find_as_written(&self, path: &[u8]) -> Option<&Rc<Route>> {
         let exact = self.exact.iter().find(|(exact, _)| exact == path);
         exact.or_else(|| self.prefixes.iter().find(|(prefix, _)| path.starts_with(prefix))).map(|(_, route)| route)
     }
@@ -238,6 +261,31 @@ mod tests {
         check(&table, "any", "/%70ush", None);
         check(&table, "any", "//partyinfo", None);
         check(&table, "any", "*", None);
+    }
+
+    #[test]
+    fn what_is_denied_is_denied_however_it_is_written() {
+        let prefix = |path: &str| PathMatch::Prefix(path.as_bytes().to_vec());
+        let exact = |path: &str| PathMatch::Exact(path.as_bytes().to_vec());
+        // The replies are numbered from 201 on; from 400 on they deny.
+        let paths: Vec<_> = (0..198).map(|_| exact("/unused")).collect();
+        let mut all = vec![prefix("/"), prefix("/admin/public")];
+        all.extend(paths.into_iter().skip(2));
+        all.extend([exact("/unused2"), prefix("/admin"), exact("/exact")]);
+        let table = table(&[(&[], &all)]);
+        let deny = Some(201 + 199);
+        for path in
+            ["/admin", "/admin/x", "//admin", "/x/../admin", "/%61dmin", "/x%2f..%2fadmin", "/admin/public/../x"]
+        {
+            check(&table, "any", path, deny);
+        }
+        for path in ["/exact", "/x/../exact", "/%65xact", "/./exact"] {
+            check(&table, "any", path, Some(201 + 200));
+        }
+        for path in ["/exact/", "/transaction/a%2Fb%2B%3D", "/x//y", "/x/./y"] {
+            check(&table, "any", path, Some(201));
+        }
+        check(&table, "any", "/admin/public/%2e", Some(202));
     }
 
     #[test]
