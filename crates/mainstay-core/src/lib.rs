@@ -9,6 +9,7 @@ pub mod balance;
 mod budget;
 mod doubt;
 mod ejection;
+pub mod guard;
 mod health;
 pub mod lease;
 mod moment;

@@ -7,12 +7,14 @@
 
 pub mod alarm;
 pub mod clock;
+pub mod deadline;
 mod exhaustion;
 pub mod lines;
 pub mod listen;
 mod pipes;
 pub mod pump;
 pub mod resolve;
+pub mod spawn;
 pub mod stream;
 pub mod timer;
 pub mod transfer;

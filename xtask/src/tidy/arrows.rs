@@ -9,7 +9,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mainstay-io", &["mainstay-core"]),
     ("mainstay-proxy", &["mainstay-core", "mainstay-wire", "mainstay-io"]),
     ("mainstay-store", &["mainstay-core", "mainstay-io"]),
-    ("mainstay", &["mainstay-core", "mainstay-wire", "mainstay-io", "mainstay-proxy", "mainstay-store"]),
+    ("mainstay-guard", &["mainstay-core", "mainstay-io"]),
+    (
+        "mainstay",
+        &["mainstay-core", "mainstay-wire", "mainstay-io", "mainstay-proxy", "mainstay-store", "mainstay-guard"],
+    ),
     ("mainstay-testkit", &["mainstay-core", "mainstay-io"]),
     ("xtask", &[]),
 ];

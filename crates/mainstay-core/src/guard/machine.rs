@@ -1,0 +1,612 @@
+use std::time::Duration;
+
+use super::restart::Restart;
+use super::rules::{Finish, Rules};
+use super::wellness::{Finding, HandOver, Wellness};
+use crate::Moment;
+use crate::lease::{ChildState, Name, Nonce, Order, Report, Standing, Tenure, Wish};
+
+/// One guard's decisions. Hand it what happens, and the time, with [`Machine::handle`]; do the actions it pushes, in
+/// order; hand it [`Event::Tick`] at [`Machine::deadline`].
+#[derive(Clone, Debug)]
+pub struct Machine {
+    rules: Rules,
+    /// Number of the last order.
+    order: u64,
+    standing: Standing,
+    state: State,
+    restart: Restart,
+    /// Whose failures `restart` counts, and which nonce the reports name.
+    last: Option<Nonce>,
+    prepared: Option<Nonce>,
+    /// The switch-over for which `prepare` was tried: once, whatever became of it.
+    tried: Option<Nonce>,
+    hand_over: Option<Name>,
+    leaving: Leaving,
+    finished: Option<Ending>,
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The last word of the lease.
+    Order(Order),
+    /// Whatever a predecessor left behind is known to be gone.
+    Clean,
+    /// The run's command was started.
+    Started,
+    /// The run has ended, all of its processes: the only proof there is.
+    Ended(Ending),
+    /// The ready check's result; a failure with its reason.
+    Checked(Result<(), Name>),
+    /// What the progress check showed; `None`: it failed.
+    Progressed(Option<Name>),
+    /// The program is to end.
+    Leave,
+    /// Nothing but that time has passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start this. There is no other run.
+    Run(Job),
+    /// The run may go on until `until`, is frozen from then on, and killed at `kill_at`. Thaw it if it is frozen.
+    Allow {
+        /// See there.
+        until: Moment,
+        /// See there.
+        kill_at: Moment,
+    },
+    /// Freeze the run now; kill it at `kill_at`.
+    Freeze {
+        /// See there.
+        kill_at: Moment,
+    },
+    /// Ask the run to end, thaw it if it is frozen, and kill it at `by`.
+    Stop {
+        /// See there.
+        by: Moment,
+    },
+    /// Kill the run.
+    Kill,
+}
+
+/// A run: a command with all of its processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// Makes ready for a switch-over.
+    Prepare {
+        /// Which one.
+        switch: Nonce,
+        /// Then it is killed.
+        kill_at: Moment,
+    },
+    /// Comes before the child.
+    Before(Permit),
+    /// The child.
+    Child(Permit),
+    /// Comes when the child is gone.
+    After {
+        /// Then it is killed.
+        kill_at: Moment,
+    },
+}
+
+/// Under which tenure something runs, and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// The tenure.
+    pub tenure: Tenure,
+    /// Then it is frozen.
+    pub until: Moment,
+    /// Then it is killed.
+    pub kill_at: Moment,
+}
+
+/// How the command of a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It could not be started, or nobody saw its end. Why, as a sentence.
+    Failed(Name),
+}
+
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it for each guard")]
+enum State {
+    /// Something of a predecessor may still run.
+    Unclean,
+    /// There is no run.
+    Idle,
+    /// There is no run until then: a back-off.
+    Waiting { tenure: Tenure, until: Moment },
+    /// `prepare` runs.
+    Preparing { switch: Nonce, end: End },
+    /// `before` or the child runs.
+    Running(Running),
+    /// `after` runs. What follows it.
+    After(Next),
+}
+
+#[derive(Clone, Debug)]
+struct Running {
+    tenure: Tenure,
+    part: Part,
+    end: End,
+    frozen: Option<Moment>,
+    /// Said last, so that nothing is said twice.
+    told: Action,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Before { kill_at: Moment },
+    Child(Wellness),
+}
+
+/// Whether a run was told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    No,
+    /// Asked to, at the latest by the first moment, and by the second as it was said last.
+    Stopping {
+        bound: Moment,
+        by: Moment,
+    },
+    Killed,
+}
+
+/// What follows a run of the child.
+#[derive(Clone, Debug)]
+enum Next {
+    /// It ended or was stopped as it should.
+    Settle,
+    /// It failed.
+    Again { tenure: Tenure, reason: Name },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Leaving {
+    No,
+    /// The keeper has until then to let the lease go.
+    By(Moment),
+}
+
+impl Machine {
+    /// Of a guard that has just begun, and does not know yet what a predecessor left behind.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            order: 0,
+            standing: Standing::Without,
+            state: State::Unclean,
+            restart: Restart::default(),
+            last: None,
+            prepared: None,
+            tried: None,
+            hand_over: None,
+            leaving: Leaving::No,
+            finished: None,
+        }
+    }
+
+    /// Takes what happened and says what is to be done.
+    pub fn handle(&mut self, event: Event, now: Moment, actions: &mut Vec<Action>) {
+        match event {
+            Event::Order(order) => (self.order, self.standing) = (order.number, order.standing),
+            Event::Clean => {
+                if matches!(self.state, State::Unclean) {
+                    self.state = State::Idle;
+                }
+            }
+            Event::Started => {
+                if let Some(wellness) = self.wellness() {
+                    wellness.started();
+                }
+            }
+            Event::Tick => {}
+            Event::Ended(ending) => self.ended(ending, now, actions),
+            Event::Checked(result) => {
+                if let Some(wellness) = self.wellness() {
+                    wellness.checked(result, now);
+                }
+            }
+            Event::Progressed(shown) => {
+                if let Some(wellness) = self.wellness() {
+                    wellness.progressed(shown, now);
+                }
+            }
+            Event::Leave => {
+                if matches!(self.leaving, Leaving::No) {
+                    self.leaving = Leaving::By(now + self.rules.leave_within);
+                }
+            }
+        }
+        self.follow(now, actions);
+        self.judge(now, actions);
+    }
+
+    /// When [`Event::Tick`] is due at the latest.
+    #[must_use]
+    pub fn deadline(&self, now: Moment) -> Option<Moment> {
+        let (until, kill_at) = match &self.standing {
+            Standing::Held { until, kill_at, .. } => (Some(*until), Some(*kill_at)),
+            Standing::Frozen { kill_at, .. } => (None, Some(*kill_at)),
+            Standing::Without | Standing::Prepare { .. } | Standing::Yield { .. } => (None, None),
+        };
+        let leave = match self.leaving {
+            Leaving::By(by) => Some(by),
+            Leaving::No => None,
+        };
+        let own = match &self.state {
+            State::Waiting { until, .. } => Some(*until),
+            State::Running(Running { part: Part::Child(wellness), frozen: None, end: End::No, .. }) => {
+                wellness.deadline(now)
+            }
+            State::Running(Running { end: End::Stopping { by, .. }, .. }) => Some(*by),
+            _ => None,
+        };
+        [until, kill_at, leave, own].into_iter().flatten().filter(|at| *at > now).min()
+    }
+
+    /// What the keeper of the lease is to know.
+    #[must_use]
+    pub fn report(&self, now: Moment) -> Report {
+        let wish = match (&self.leaving, &self.finished, &self.hand_over) {
+            (Leaving::By(_), ..) | (_, Some(_), _) => Some(Wish::Leave),
+            (_, _, Some(reason)) => Some(Wish::HandOver(reason.clone())),
+            _ => None,
+        };
+        Report { order: self.order, nonce: self.last, child: self.child(now), wish, prepared: self.prepared }
+    }
+
+    /// Whether the last order lets no child run: its keeper waits to hear that it was taken up.
+    #[must_use]
+    pub const fn is_forbidden(&self) -> bool {
+        matches!(self.standing, Standing::Without | Standing::Prepare { .. } | Standing::Yield { .. })
+    }
+
+    /// How the child is.
+    #[must_use]
+    pub fn child(&self, now: Moment) -> ChildState {
+        match &self.state {
+            State::Unclean => ChildState::Unknown,
+            State::Idle | State::Waiting { .. } | State::Preparing { .. } => ChildState::Gone,
+            State::After(_) => ChildState::Stopping,
+            State::Running(running) => match (&running.part, running.end, running.frozen) {
+                (_, End::Stopping { .. } | End::Killed, _) => ChildState::Stopping,
+                (_, _, Some(_)) => ChildState::Frozen,
+                (Part::Before { .. }, ..) => ChildState::Starting,
+                (Part::Child(wellness), ..) => match wellness.finding(now) {
+                    Finding::Starting | Finding::Late(_) => ChildState::Starting,
+                    Finding::Ready => ChildState::Ready,
+                    Finding::Unwell(..) => ChildState::Unwell,
+                },
+            },
+        }
+    }
+
+    /// Why the child is not well, or why another is to take over.
+    #[must_use]
+    pub fn reason(&self, now: Moment) -> Option<Name> {
+        if let State::Running(Running { part: Part::Child(wellness), .. }) = &self.state
+            && let Finding::Unwell(reason, _) | Finding::Late(reason) = wellness.finding(now)
+        {
+            return Some(reason);
+        }
+        self.hand_over.clone()
+    }
+
+    /// How the child ended, once its work is done and it will not be started again.
+    #[must_use]
+    pub const fn finished(&self) -> Option<&Ending> {
+        self.finished.as_ref()
+    }
+
+    /// Whether the run is the child, and none of its hooks.
+    #[must_use]
+    pub const fn runs_child(&self) -> bool {
+        matches!(self.state, State::Running(Running { part: Part::Child(_), .. }))
+    }
+
+    /// Whether nothing runs, and nothing is started any more.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        let leaves = matches!(self.leaving, Leaving::By(_)) || self.finished.is_some();
+        leaves && matches!(self.state, State::Idle)
+    }
+
+    fn wellness(&mut self) -> Option<&mut Wellness> {
+        match &mut self.state {
+            State::Running(Running { part: Part::Child(wellness), frozen: None, end: End::No, .. }) => Some(wellness),
+            _ => None,
+        }
+    }
+
+    /// The standing as it is with the time that has passed since it was given.
+    fn permit(&self, now: Moment) -> Standing {
+        match &self.standing {
+            Standing::Held { kill_at, .. } | Standing::Frozen { kill_at, .. } if now >= *kill_at => Standing::Without,
+            Standing::Held { tenure, until, kill_at } if now >= *until => {
+                Standing::Frozen { tenure: tenure.clone(), kill_at: *kill_at }
+            }
+            standing => standing.clone(),
+        }
+    }
+
+    /// Brings the run in line with what is allowed.
+    fn follow(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        let permit = self.permit(now);
+        match &mut self.state {
+            State::Unclean | State::After(_) => {}
+            State::Idle => self.begin(permit, now, actions),
+            State::Waiting { tenure, until } => match &permit {
+                Standing::Held { tenure: held, .. } if held.nonce == tenure.nonce => {
+                    if now >= *until || self.leaves() {
+                        self.state = State::Idle;
+                        self.begin(permit, now, actions);
+                    }
+                }
+                Standing::Frozen { tenure: held, .. } if held.nonce == tenure.nonce && !self.leaves() => {}
+                _ => {
+                    self.state = State::Idle;
+                    self.begin(permit, now, actions);
+                }
+            },
+            State::Preparing { switch, end } => {
+                let goes_on = matches!(&permit, Standing::Prepare { switch: asked } if asked == switch);
+                if *end == End::No && (!goes_on || matches!(self.leaving, Leaving::By(_))) {
+                    *end = End::Killed;
+                    actions.push(Action::Kill);
+                }
+            }
+            State::Running(running) => {
+                let leave = match self.leaving {
+                    Leaving::By(by) => Some(by),
+                    Leaving::No => None,
+                };
+                running.follow(&permit, leave, &self.rules, now, actions);
+            }
+        }
+    }
+
+    fn leaves(&self) -> bool {
+        matches!(self.leaving, Leaving::By(_)) || self.finished.is_some()
+    }
+
+    /// Starts what is allowed, with no run there.
+    fn begin(&mut self, permit: Standing, now: Moment, actions: &mut Vec<Action>) {
+        if self.leaves() {
+            return;
+        }
+        match permit {
+            Standing::Held { tenure, until, kill_at } => {
+                if self.last != Some(tenure.nonce) {
+                    self.restart = Restart::default();
+                    self.hand_over = None;
+                    self.last = Some(tenure.nonce);
+                }
+                self.prepared = None;
+                let permit = Permit { tenure, until, kill_at };
+                match self.rules.before {
+                    Some(within) => self.run_before(permit, now + within, actions),
+                    None => self.run_child(permit, now, actions),
+                }
+            }
+            Standing::Prepare { switch } if self.tried != Some(switch) => {
+                self.tried = Some(switch);
+                self.prepared = None;
+                match self.rules.prepare {
+                    Some(within) => {
+                        self.state = State::Preparing { switch, end: End::No };
+                        actions.push(Action::Run(Job::Prepare { switch, kill_at: now + within }));
+                    }
+                    None => self.prepared = Some(switch),
+                }
+            }
+            Standing::Without => {
+                self.hand_over = None;
+                self.prepared = None;
+                self.tried = None;
+            }
+            Standing::Prepare { .. } | Standing::Frozen { .. } | Standing::Yield { .. } => {}
+        }
+    }
+
+    fn run_before(&mut self, mut permit: Permit, by: Moment, actions: &mut Vec<Action>) {
+        permit.kill_at = permit.kill_at.min(by);
+        self.state = State::Running(Running::new(&permit, Part::Before { kill_at: by }));
+        actions.push(Action::Run(Job::Before(permit)));
+    }
+
+    fn run_child(&mut self, permit: Permit, now: Moment, actions: &mut Vec<Action>) {
+        let wellness = Wellness::new(self.rules.wellness, now);
+        self.state = State::Running(Running::new(&permit, Part::Child(wellness)));
+        actions.push(Action::Run(Job::Child(permit)));
+    }
+
+    /// Acts on what the checks say.
+    fn judge(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        let State::Running(running) = &mut self.state else { return };
+        let Part::Child(wellness) = &running.part else { return };
+        if running.end != End::No || running.frozen.is_some() {
+            return;
+        }
+        match wellness.finding(now) {
+            Finding::Starting => {}
+            // Without a check, readiness is no sign of recovery.
+            Finding::Ready if !self.rules.wellness.checked => {}
+            Finding::Ready => self.hand_over = None,
+            Finding::Unwell(reason, HandOver::Wanted) => self.hand_over = Some(reason),
+            Finding::Unwell(_, HandOver::NotYet) => {}
+            Finding::Late(reason) => {
+                self.hand_over = Some(reason);
+                running.kill(actions);
+            }
+        }
+    }
+
+    /// A run is gone.
+    fn ended(&mut self, ending: Ending, now: Moment, actions: &mut Vec<Action>) {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Preparing { switch, end: End::No } if ending == Ending::Code(0) => self.prepared = Some(switch),
+            State::Preparing { .. } => {}
+            State::Running(running) => self.run_ended(running, ending, now, actions),
+            State::After(next) => self.settle(next, now),
+            state @ (State::Unclean | State::Idle | State::Waiting { .. }) => self.state = state,
+        }
+    }
+
+    fn run_ended(&mut self, running: Running, ending: Ending, now: Moment, actions: &mut Vec<Action>) {
+        let held = match self.permit(now) {
+            Standing::Held { tenure, until, kill_at } if tenure.nonce == running.tenure.nonce => {
+                Some(Permit { tenure, until, kill_at })
+            }
+            _ => None,
+        };
+        let next = match (&running.part, running.end) {
+            (Part::Before { .. }, End::No) if ending == Ending::Code(0) => match held {
+                Some(permit) if !self.leaves() => return self.run_child(permit, now, actions),
+                _ => Next::Settle,
+            },
+            (Part::Before { .. }, End::No) => {
+                Next::Again { tenure: running.tenure, reason: format!("its `before` command {ending}").into() }
+            }
+            (Part::Child(_), End::No) if matches!(self.rules.finish, Finish::End) => {
+                self.finished = Some(ending);
+                Next::Settle
+            }
+            (Part::Child(wellness), end) if end == End::No || matches!(wellness.finding(now), Finding::Late(_)) => {
+                Next::Again { tenure: running.tenure, reason: format!("the child {ending}").into() }
+            }
+            _ => Next::Settle,
+        };
+        match self.rules.after {
+            Some(within) => {
+                self.state = State::After(next);
+                actions.push(Action::Run(Job::After { kill_at: now + within }));
+            }
+            None => self.settle(next, now),
+        }
+    }
+
+    fn settle(&mut self, next: Next, now: Moment) {
+        self.state = State::Idle;
+        let (Next::Again { tenure, reason }, Finish::Restart(rule)) = (next, self.rules.finish) else { return };
+        let (until, too_often) = self.restart.failed(&rule, now);
+        if too_often && self.hand_over.is_none() {
+            self.hand_over = Some(format!("{reason}; that was too often in {:?}", rule.within).into());
+        }
+        self.state = State::Waiting { tenure, until };
+    }
+}
+
+impl Running {
+    fn new(permit: &Permit, part: Part) -> Self {
+        let told = Action::Allow { until: permit.until, kill_at: permit.kill_at };
+        Self { tenure: permit.tenure.clone(), part, end: End::No, frozen: None, told }
+    }
+
+    fn follow(&mut self, permit: &Standing, leave: Option<Moment>, rules: &Rules, now: Moment, out: &mut Vec<Action>) {
+        if self.end == End::Killed {
+            return;
+        }
+        let stops = matches!(self.end, End::Stopping { .. });
+        match permit {
+            Standing::Held { tenure, until, kill_at } if tenure.nonce == self.tenure.nonce => {
+                if stops || leave.is_some_and(|leave| now >= leave) {
+                    self.stop(*until, rules.stop_within, now, out);
+                } else {
+                    self.allow(*until, *kill_at, now, out);
+                }
+            }
+            Standing::Frozen { tenure, kill_at } if tenure.nonce == self.tenure.nonce && rules.freeze && !stops => {
+                self.freeze(*kill_at, now, out);
+            }
+            Standing::Yield { tenure, until }
+                if tenure.nonce == self.tenure.nonce && matches!(self.part, Part::Child(_)) =>
+            {
+                self.stop(*until, rules.stop_within, now, out);
+            }
+            _ => self.kill(out),
+        }
+    }
+
+    fn allow(&mut self, until: Moment, kill_at: Moment, now: Moment, out: &mut Vec<Action>) {
+        if let (Some(since), Part::Child(wellness)) = (self.frozen.take(), &mut self.part) {
+            wellness.skip(now.since(since));
+        }
+        self.tell(Action::Allow { until, kill_at: self.bound(kill_at) }, out);
+    }
+
+    fn freeze(&mut self, kill_at: Moment, now: Moment, out: &mut Vec<Action>) {
+        if self.frozen.is_none() {
+            self.frozen = Some(now);
+        }
+        self.tell(Action::Freeze { kill_at: self.bound(kill_at) }, out);
+    }
+
+    /// Asks it to end. It has until `until`, and until so long after it was asked first.
+    fn stop(&mut self, until: Moment, within: Duration, now: Moment, out: &mut Vec<Action>) {
+        let bound = match self.end {
+            End::Stopping { bound, .. } => bound,
+            End::No | End::Killed => now + within,
+        };
+        let by = until.min(bound);
+        if now >= by {
+            return self.kill(out);
+        }
+        self.frozen = None;
+        self.end = End::Stopping { bound, by };
+        self.tell(Action::Stop { by }, out);
+    }
+
+    fn kill(&mut self, out: &mut Vec<Action>) {
+        self.end = End::Killed;
+        self.tell(Action::Kill, out);
+    }
+
+    fn tell(&mut self, action: Action, out: &mut Vec<Action>) {
+        if self.told != action {
+            self.told = action.clone();
+            out.push(action);
+        }
+    }
+
+    fn bound(&self, kill_at: Moment) -> Moment {
+        match self.part {
+            Part::Before { kill_at: by } => kill_at.min(by),
+            Part::Child(_) => kill_at,
+        }
+    }
+}
+
+impl std::fmt::Display for Ending {
+    /// What the command did, to stand after its name.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "ended with exit code {code}"),
+            Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
+            Self::Failed(reason) => write!(f, "failed: {reason}"),
+        }
+    }
+}
+
+impl Ending {
+    /// The exit code a program gives that ends as its command did: 128 and the signal's number for a signal.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let code = match self {
+            Self::Code(code) => *code,
+            Self::Signal(signal) => 128_i32.saturating_add(*signal),
+            Self::Failed(_) => 1,
+        };
+        u8::try_from(code).unwrap_or(u8::MAX)
+    }
+}
