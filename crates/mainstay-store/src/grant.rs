@@ -1,10 +1,12 @@
 //! What a child gets with its tenure.
 
 use std::fmt;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use mainstay_core::lease::Name;
+use rustix::rand::{GetRandomFlags, getrandom};
 
 /// What the child of one tenure gets.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +39,25 @@ impl Secret {
         Self(text.into().into_bytes())
     }
 
+    /// Draws one that nobody guesses: 256 bits.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub(crate) fn draw() -> io::Result<Self> {
+        let mut bytes = [0_u8; 32];
+        if getrandom(&mut bytes, GetRandomFlags::empty())? != bytes.len() {
+            return Err(io::Error::other("the system gave too few random numbers"));
+        }
+        let mut text = String::with_capacity(64);
+        for byte in bytes {
+            text.push(char::from(HEX[usize::from(byte >> 4)]));
+            text.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+        bytes.fill(0);
+        std::hint::black_box(&bytes);
+        Ok(Self::new(text))
+    }
+
     /// The text itself, for the one who must have it.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -57,6 +78,8 @@ impl Drop for Secret {
         std::hint::black_box(&self.0);
     }
 }
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 #[cfg(test)]
 mod tests {

@@ -7,10 +7,13 @@
 //!
 //! Read first: [`Store`], [`Location`], [`open`].
 
+mod admin;
 mod file;
 mod grant;
 mod history;
+pub mod keeper;
 mod location;
+mod postgres;
 mod semantics;
 mod settings;
 mod sqlite;
@@ -19,15 +22,19 @@ mod words;
 
 use std::sync::Arc;
 
+pub use admin::{AdminFault, Check, Finding, LeasePlan, check, init, init_script};
 pub use file::FileFault;
 pub use grant::{Credential, Grant, Secret};
 pub use history::Entry;
+pub use keeper::Keeper;
 pub use location::{Location, LocationFault};
+pub use mainstay_core::lease::Hint;
+pub use postgres::Url;
 pub use semantics::apply;
 pub use settings::{LeaseSettings, Settings};
-pub use store::{Asking, Hint, Store, Tier};
+pub use store::{Asking, Store, Tier};
 
-/// Opens the store of these settings.
+/// Opens the store of these settings, within a tokio runtime.
 ///
 /// # Errors
 /// When it can never work as it is: the file cannot be made or used. A database that is away is no error: its store
@@ -35,5 +42,6 @@ pub use store::{Asking, Hint, Store, Tier};
 pub fn open(settings: &Settings) -> Result<Arc<dyn Store>, FileFault> {
     match &settings.at {
         Location::Sqlite(path) => Ok(Arc::new(sqlite::Sqlite::open(path, settings)?)),
+        Location::Postgres(url) => Ok(Arc::new(postgres::Postgres::open(url, settings)?)),
     }
 }

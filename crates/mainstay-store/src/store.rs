@@ -3,8 +3,9 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
-use mainstay_core::lease::{Answer, Failure, Name, Nonce, Request};
+use mainstay_core::lease::{Answer, Failure, Hint, Name, Nonce, Request};
 use tokio::sync::mpsc;
 
 use crate::{Entry, Grant};
@@ -17,11 +18,11 @@ pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send 
 pub trait Store: fmt::Debug + Send + Sync {
     /// Does `request` about `lease` as one step.
     ///
-    /// It ends within the store's time limit. [`Failure::NotDone`] is said only when it is certain that nothing was done
+    /// It ends within `timeout`. [`Failure::NotDone`] is said only when it is certain that nothing was done
     /// and nothing will be; everything else that is no answer is [`Failure::Unknown`]. Nothing is tried twice here.
     ///
     /// A `Look` makes the lease's row when there is none; any other request about a lease without one is not done.
-    fn ask<'a>(&'a self, lease: &'a Name, request: Request) -> Asking<'a, Answer>;
+    fn ask<'a>(&'a self, lease: &'a Name, request: Request, timeout: Duration) -> Asking<'a, Answer>;
 
     /// Tells when it is worth looking at `lease`. It ends with the store; [`HINTS_HELD`] are kept for a receiver that is
     /// slow, more are dropped.
@@ -42,15 +43,6 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// What it is, in a few words and without secrets: `sqlite:/var/lib/mainstay.db`.
     fn describe(&self) -> String;
-}
-
-/// Something that makes it worth to look at a lease. Never a reason to do more than that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// The row may have changed in more than its expiry.
-    Changed,
-    /// The session of the holder has ended; on one machine, with it all processes of its child.
-    HolderGone,
 }
 
 /// What keeps two holders from writing both.

@@ -18,7 +18,7 @@ use mainstay_core::lease::{Answer, Name, Nonce, Request};
 use tokio::sync::mpsc;
 
 use crate::store::HINTS_HELD;
-use crate::{Asking, Entry, FileFault, Grant, Hint, Settings, Store, Tier};
+use crate::{Asking, Entry, FileFault, Finding, Grant, Hint, Settings, Store, Tier};
 use lock::Locks;
 use worker::Worker;
 
@@ -44,10 +44,22 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    /// Says what can be said of a file that is there; one that is not is not made.
+    pub(crate) fn look(path: &Path, settings: &Settings) -> Result<Finding, FileFault> {
+        if !path.exists() {
+            let text = format!("{} is not there yet: it is made when a guard starts", path.display());
+            return Ok(Finding::Note(text));
+        }
+        Self::open(path, settings)?;
+        Ok(Finding::Good(format!("{} is a store and can be written", path.display())))
+    }
+}
+
 impl Store for Sqlite {
-    fn ask<'a>(&'a self, lease: &'a Name, request: Request) -> Asking<'a, Answer> {
+    fn ask<'a>(&'a self, lease: &'a Name, request: Request, timeout: Duration) -> Asking<'a, Answer> {
         let lease = lease.clone();
-        Box::pin(self.worker.call(self.timeout, move |state| state.step(&lease, &request)))
+        Box::pin(self.worker.call(timeout, move |state| state.step(&lease, &request)))
     }
 
     fn hints(&self, lease: &Name) -> mpsc::Receiver<Hint> {

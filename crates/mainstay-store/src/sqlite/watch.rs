@@ -45,7 +45,7 @@ impl Watchers {
     pub(super) fn tell(&mut self, lease: &Name, row: &Row) {
         if let Some(watched) = self.leases.get_mut(lease) {
             (watched.row, watched.known) = (Some(row.clone()), true);
-            watched.say(Hint::Changed);
+            watched.say(Hint::Look);
         }
     }
 
@@ -67,7 +67,7 @@ impl Watchers {
                 };
                 watched.row = row;
                 if std::mem::replace(&mut watched.known, true) && news {
-                    watched.say(Hint::Changed);
+                    watched.say(Hint::Look);
                 }
             }
             watched.look_at_lock(lease, locks);

@@ -10,7 +10,7 @@ use mainstay_core::lease::{Answer, Failure, Nonce, Request, Version};
 use mainstay_store::{Location, Settings, Store, open};
 use tempfile::TempDir;
 
-use crate::suite::{HOUR, acquire, activate, answer, conforms, done, is_certain, look, name, row_of};
+use crate::suite::{HOUR, SECOND, acquire, activate, answer, conforms, done, is_certain, look, name, row_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_conforms() {
@@ -87,7 +87,7 @@ async fn a_file_that_is_locked_for_long_costs_no_more_than_the_time_limit() {
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let start = Instant::now();
-    let answers = [store.ask(&lease, Request::Pause(None)), store.ask(&lease, Request::Pause(None))];
+    let answers = [store.ask(&lease, Request::Pause(None), SECOND), store.ask(&lease, Request::Pause(None), SECOND)];
     for answer in answers {
         let answer = answer.await;
         assert!(
@@ -113,13 +113,13 @@ async fn a_full_disk_is_said_and_outlived() {
     let mut last = None;
     for nonce in 1..100 {
         let holder = "a".repeat(4000);
-        last = store.ask(&lease, acquire(version, Nonce(nonce), &holder, HOUR)).await.err();
+        last = store.ask(&lease, acquire(version, Nonce(nonce), &holder, HOUR), SECOND).await.err();
         if last.is_some() {
             break;
         }
         let row = row_of(&look(&*store, &lease, 1).await);
         if row.epoch != 0 {
-            last = store.ask(&lease, Request::Pause(Some(name(&"x".repeat(1 << 20))))).await.err();
+            last = store.ask(&lease, Request::Pause(Some(name(&"x".repeat(1 << 20)))), SECOND).await.err();
             break;
         }
     }
@@ -138,7 +138,7 @@ async fn a_start_of_the_machine_ends_every_tenure() {
     done(&*one, &lease, acquire(Version { epoch: 0, seq: row.seq }, Nonce(1), "a", HOUR)).await;
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute("UPDATE machine SET boot = 'another'", []).unwrap();
-    let answer = one.ask(&lease, Request::Pause(None)).await;
+    let answer = one.ask(&lease, Request::Pause(None), SECOND).await;
     assert!(matches!(&answer, Err(Failure::NotDone(why)) if why.contains("another machine")), "{answer:?}");
     drop(one);
     let two = store(&path);

@@ -9,7 +9,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use mainstay_core::lease::{Answer, Failure, MemberState, Name, Nonce, Request, RowState, Version};
 use mainstay_store::{Entry, Hint, Store, Tier};
 
-pub(crate) use tools::{HOUR, acquire, activate, answer, done, hint, look, member, name, renew, row_of, transfer};
+pub(crate) use tools::{
+    HOUR, SECOND, acquire, activate, answer, done, hint, look, member, name, renew, row_of, transfer,
+};
 
 /// Runs all of it. Each call of `open` is another program's store in the same place.
 pub(crate) async fn conforms(open: impl Fn() -> Arc<dyn Store>) {
@@ -35,7 +37,7 @@ async fn only_one_of_many_acquires(open: &impl Fn() -> Arc<dyn Store>) {
             let nonce = Nonce(1 + round * 100 + number);
             let version = Version { epoch: seen.epoch, seq: seen.seq };
             tries.spawn(async move {
-                let answer = store.ask(&lease, acquire(version, nonce, "b", Duration::ZERO)).await;
+                let answer = store.ask(&lease, acquire(version, nonce, "b", Duration::ZERO), SECOND).await;
                 // Whoever got it lives on, so that its lock does too.
                 (answer, nonce, store)
             });
@@ -82,7 +84,7 @@ async fn a_tenure_from_its_beginning_to_its_end(open: &impl Fn() -> Arc<dyn Stor
 async fn a_lease_without_a_row(open: &impl Fn() -> Arc<dyn Store>) {
     let (lease, store) = (name("absent"), open());
     for request in [Request::Fence { nonce: Nonce(1) }, Request::Pause(None), transfer(Nonce(1), None)] {
-        let answer = store.ask(&lease, request).await;
+        let answer = store.ask(&lease, request, SECOND).await;
         assert!(matches!(&answer, Err(Failure::NotDone(why)) if why.contains("absent")), "{answer:?}");
     }
 }
@@ -107,7 +109,7 @@ async fn members_are_told_of(open: &impl Fn() -> Arc<dyn Store>) {
     let mut me = member(2);
     (me.state, me.quiet, me.priority) = (MemberState::Prepared(Nonce(9)), true, 7);
     me.age = HOUR;
-    let answer = two.ask(&lease, Request::Look { me: me.clone() }).await;
+    let answer = two.ask(&lease, Request::Look { me: me.clone() }, SECOND).await;
     let Ok(Answer::Done { members, .. }) = answer else { panic!("{answer:?}") };
     assert_eq!(members.iter().map(|it| it.instance).collect::<Vec<_>>(), [Nonce(1), Nonce(2)]);
     assert!(members.iter().all(|it| it.age < Duration::from_secs(30)), "the store says how old: {members:?}");
@@ -124,16 +126,16 @@ async fn changes_are_told(open: &impl Fn() -> Arc<dyn Store>) {
     hint(&mut near, None).await;
     hint(&mut far, None).await;
     let taken = done(&*one, &lease, acquire(Version { epoch: 0, seq: seen.seq }, Nonce(1), "a", HOUR)).await;
-    hint(&mut near, Some(Hint::Changed)).await;
-    hint(&mut far, Some(Hint::Changed)).await;
+    hint(&mut near, Some(Hint::Look)).await;
+    hint(&mut far, Some(Hint::Look)).await;
     done(&*two, &lease, Request::Pause(Some(name("somebody")))).await;
-    hint(&mut near, Some(Hint::Changed)).await;
-    hint(&mut far, Some(Hint::Changed)).await;
+    hint(&mut near, Some(Hint::Look)).await;
+    hint(&mut far, Some(Hint::Look)).await;
     // A renewal is no news. What comes after it is, and is the next that is told.
     done(&*one, &lease, renew(&taken, HOUR)).await;
     hint(&mut far, None).await;
     done(&*one, &lease, transfer(Nonce(1), None)).await;
-    hint(&mut far, Some(Hint::Changed)).await;
+    hint(&mut far, Some(Hint::Look)).await;
 }
 
 async fn the_end_of_a_holder_is_told(open: &impl Fn() -> Arc<dyn Store>) {

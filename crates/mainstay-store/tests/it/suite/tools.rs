@@ -7,6 +7,8 @@ use mainstay_store::{Hint, Store};
 use tokio::sync::mpsc;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+/// For one request; the machine may be busy with other tests.
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// Longest time for anything to happen.
 const BOUND: Duration = Duration::from_secs(10);
 /// How long nothing must happen. Far longer than a store takes to tell.
@@ -28,7 +30,7 @@ pub(crate) fn member(instance: u128) -> Member {
 }
 
 pub(crate) async fn answer(store: &dyn Store, lease: &Name, request: Request) -> Answer {
-    let answer = store.ask(lease, request.clone()).await;
+    let answer = store.ask(lease, request.clone(), SECOND).await;
     answer.unwrap_or_else(|failure| panic!("{lease}: {request:?}: {failure:?}"))
 }
 

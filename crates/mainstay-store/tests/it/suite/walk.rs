@@ -6,7 +6,7 @@ use std::time::Duration;
 use mainstay_core::lease::{Answer, Name, Nonce, Outcome, Request, Row, Stamp, Timeline, Version};
 use mainstay_store::{Store, apply};
 
-use super::tools::{HOUR, look, name, row_of, serving};
+use super::tools::{HOUR, SECOND, look, name, row_of, serving};
 
 pub(super) async fn agrees_with_the_rules(open: &impl Fn() -> Arc<dyn Store>) {
     let seed = fastrand::u64(..);
@@ -19,7 +19,7 @@ pub(super) async fn agrees_with_the_rules(open: &impl Fn() -> Arc<dyn Store>) {
         for step in 0..120 {
             let context = format!("seed {seed}, lease {number}, step {step}");
             let (kind, request) = any(&mut dice, &row);
-            let answer = store.ask(&lease, request.clone()).await;
+            let answer = store.ask(&lease, request.clone(), SECOND).await;
             let answer = answer.unwrap_or_else(|failure| panic!("{context}: {request:?}: {failure:?}"));
             let was_done = matches!(answer, Answer::Done { .. });
             row = agree(&store, &lease, &row, &request, answer, &context).await;

@@ -1,0 +1,142 @@
+//! What happened, to the log, the history in the store, the counters and whoever listens.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use mainstay_core::lease::{Failure, Happening, Name, Row, Terms};
+use tokio::sync::{broadcast, mpsc};
+
+use super::{Counters, Told};
+use crate::{Entry, Store};
+
+/// Tells of one lease.
+#[derive(Debug)]
+pub(super) struct Teller {
+    lease: Name,
+    me: Name,
+    history: mpsc::Sender<Entry>,
+    counters: Arc<Counters>,
+    told: broadcast::Sender<Told>,
+}
+
+impl Teller {
+    /// Starts the task that writes the history; it ends with this handle, after what was left to write.
+    pub(super) fn start(
+        terms: &Terms,
+        store: Arc<dyn Store>,
+        counters: Arc<Counters>,
+        told: broadcast::Sender<Told>,
+    ) -> Self {
+        let (history, entries) = mpsc::channel(HISTORY);
+        tokio::spawn(write(store, entries, Arc::clone(&counters)));
+        Self { lease: terms.lease.clone(), me: terms.me.name.clone(), history, counters, told }
+    }
+
+    /// Tells. `row` is what is known of the lease.
+    pub(super) fn tell(&self, happening: Happening, row: Option<&Row>) {
+        self.counters.happened(&happening);
+        let (lease, what) = (&*self.lease, word(&happening));
+        match weight(&happening) {
+            Weight::Noise => return tracing::trace!(lease, event = what, "{happening}"),
+            Weight::Normal => tracing::info!(lease, event = what, "{happening}"),
+            Weight::Bad => tracing::warn!(lease, event = what, "{happening}"),
+        }
+        let entry = Entry {
+            at: SystemTime::now(),
+            lease: self.lease.clone(),
+            by: self.me.clone(),
+            epoch: row.map_or(0, |row| row.epoch),
+            what: what.into(),
+            text: happening.to_string().into(),
+        };
+        if self.history.try_send(entry).is_err() {
+            self.counters.dropped();
+        }
+        // Nobody may be listening.
+        let _unheard = self.told.send(Told { lease: self.lease.clone(), happening });
+    }
+}
+
+/// A happening in one word, as the log, the history and the metrics call it.
+#[must_use]
+pub const fn word(happening: &Happening) -> &'static str {
+    match happening {
+        Happening::Acquired { .. } => "acquired",
+        Happening::Fenced { .. } => "fenced",
+        Happening::FenceFailed(_) => "fence-failed",
+        Happening::Activated { .. } => "activated",
+        Happening::Ready { .. } => "ready",
+        Happening::Renewed { .. } => "renewed",
+        Happening::Frozen(_) => "frozen",
+        Happening::Thawed { .. } => "thawed",
+        Happening::Lost(_) => "lost",
+        Happening::Carried { .. } => "carried",
+        Happening::Yielding { .. } => "yielding",
+        Happening::Stayed(_) => "stayed",
+        Happening::Given { .. } => "given",
+        Happening::HolderIs { .. } => "holder",
+        Happening::HolderSilent => "holder-silent",
+        Happening::Promoted { .. } => "promoted",
+        Happening::OldDatabase { .. } => "old-database",
+        Happening::ClocksApart { .. } => "clocks-apart",
+        Happening::Blocked(_) => "blocked",
+        Happening::NameTwice { .. } => "name-twice",
+        Happening::TtlDiffers { .. } => "ttl-differs",
+        Happening::NobodyElse(_) => "nobody-else",
+        Happening::HeldBack { .. } => "held-back",
+        Happening::Preparing { .. } => "preparing",
+        Happening::SwitchAsked { .. } => "switch-asked",
+        Happening::Settled { .. } => "settled",
+        Happening::Paused(_) => "paused",
+        Happening::Resumed => "resumed",
+        Happening::StoreAway(_) => "store-away",
+        Happening::StoreBack { .. } => "store-back",
+    }
+}
+
+enum Weight {
+    Noise,
+    Normal,
+    Bad,
+}
+
+const fn weight(happening: &Happening) -> Weight {
+    match happening {
+        Happening::Renewed { .. } => Weight::Noise,
+        Happening::FenceFailed(_)
+        | Happening::Frozen(_)
+        | Happening::Lost(_)
+        | Happening::OldDatabase { .. }
+        | Happening::ClocksApart { .. }
+        | Happening::Blocked(_)
+        | Happening::NameTwice { .. }
+        | Happening::TtlDiffers { .. }
+        | Happening::NobodyElse(_)
+        | Happening::HeldBack { .. }
+        | Happening::StoreAway(_) => Weight::Bad,
+        _ => Weight::Normal,
+    }
+}
+
+/// Writes one after the other; waits for a store that is away, and writes nothing twice that may be there.
+async fn write(store: Arc<dyn Store>, mut entries: mpsc::Receiver<Entry>, counters: Arc<Counters>) {
+    while let Some(entry) = entries.recv().await {
+        let mut tries = 0;
+        while let Err(failure) = store.record(entry.clone()).await {
+            tries += 1;
+            let (Failure::NotDone(why) | Failure::Unknown(why)) = &failure;
+            if matches!(failure, Failure::Unknown(_)) || tries == TRIES {
+                tracing::debug!(lease = &*entry.lease, what = &*entry.what, %why, "write the history");
+                counters.dropped();
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Happenings that may wait to be written.
+const HISTORY: usize = 256;
+/// How often it is tried to write one, and how long is waited between.
+const TRIES: u32 = 600;
+const PAUSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,218 @@
+//! Leases in PostgreSQL, for programs of several machines: the row, and roles by which the previous holder is fenced.
+//!
+//! One connection to the primary serves a whole program; what is asked goes out without waiting for what was asked before.
+
+mod admin;
+mod fence;
+mod hints;
+mod line;
+mod quote;
+mod renewals;
+mod rows;
+mod session;
+mod sql;
+mod steps;
+mod tls;
+mod trouble;
+mod url;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mainstay_core::lease::{Answer, Failure, Member, Name, Nonce, Request};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+pub(crate) use admin::{check, init, script};
+pub use url::Url;
+
+use crate::{Asking, Credential, Entry, FileFault, Grant, Hint, LeaseSettings, Secret, Settings, Store, Tier};
+use fence::Fencing;
+use hints::Hints;
+use line::{Line, Way};
+use renewals::{Renewal, Renewals};
+use session::Session;
+use tls::Tls;
+
+/// A store in PostgreSQL.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    way: Way,
+    settings: HashMap<Name, LeaseSettings>,
+    timeout: Duration,
+    hints: Arc<Hints>,
+    line: Arc<Line>,
+    renewals: Renewals,
+    watcher: AbortHandle,
+    // Invariant: what is locked is only read or changed, never held while anything is waited for.
+    known: Mutex<HashMap<Name, Known>>,
+}
+
+/// What is remembered of a lease.
+#[derive(Debug, Default)]
+struct Known {
+    /// How the child of the last tenure that was activated logs in.
+    credential: Option<(Nonce, Credential)>,
+    has_roles: bool,
+    /// What was last said of this member: others are told when it changes.
+    member: Option<Member>,
+}
+
+impl Postgres {
+    /// Begins to connect. Within a tokio runtime.
+    pub(crate) fn open(url: &Url, settings: &Settings) -> Result<Self, FileFault> {
+        let way = way(url, settings).map_err(FileFault)?;
+        let hints = Arc::new(Hints::default());
+        let line = Arc::new(Line::open(way.clone(), Arc::clone(&hints)));
+        let watcher = tokio::spawn(watch_sessions(Arc::clone(&line), Arc::clone(&hints))).abort_handle();
+        let renewals = Renewals::start(Arc::clone(&line), Arc::clone(&hints));
+        let (settings, timeout) = (settings.leases.clone(), settings.timeout);
+        Ok(Self { way, settings, timeout, hints, line, renewals, watcher, known: Mutex::default() })
+    }
+
+    async fn answer(&self, lease: &Name, request: Request, end: Instant) -> Result<Answer, Failure> {
+        if let Request::Renew { nonce, timeline, ttl, serving, next } = request {
+            let renewal = Renewal { lease: lease.clone(), nonce, timeline, ttl, serving, next };
+            return self.renewals.ask(renewal, end).await;
+        }
+        let session = self.line.session(end).await?;
+        let settings = self.settings.get(lease).cloned().unwrap_or_default();
+        let fencing = Fencing { session: &session, way: &self.way, lease, settings: &settings, end };
+        match (&request, &settings.role) {
+            (Request::Look { me }, _) => self.look(&session, lease, me, end).await,
+            (Request::Fence { nonce }, _) => fencing.fence(*nonce).await,
+            (Request::Activate { nonce, timeline, ttl }, Some(role)) => {
+                let credential = self.credential(lease, *nonce, role)?;
+                let answer = fencing.activate(*nonce, *timeline, *ttl, &credential).await?;
+                self.tell(&session, lease, &answer);
+                Ok(answer)
+            }
+            _ => {
+                let step = steps::step(&session, lease, &request, end).await?;
+                self.hints.seen(&step.seen, session.key);
+                let answer = if step.done { step.seen.done() } else { step.seen.overtaken() };
+                self.tell(&session, lease, &answer);
+                Ok(answer)
+            }
+        }
+    }
+
+    async fn look(&self, session: &Arc<Session>, lease: &Name, me: &Member, end: Instant) -> Result<Answer, Failure> {
+        let (answer, look) = steps::look(session, lease, me, end).await?;
+        self.hints.seen(&look.seen, session.key);
+        let news = {
+            let mut known = self.known();
+            let known = known.entry(lease.clone()).or_default();
+            known.has_roles = look.has_roles;
+            let me = Member { age: Duration::ZERO, ..me.clone() };
+            known.member.replace(me.clone()) != Some(me)
+        };
+        if news {
+            steps::notify(session, vec![lease.clone()]);
+        }
+        Ok(answer)
+    }
+
+    fn tell(&self, session: &Arc<Session>, lease: &Name, answer: &Answer) {
+        if matches!(answer, Answer::Done { .. }) {
+            steps::notify(session, vec![lease.clone()]);
+        }
+    }
+
+    /// The credential of a tenure: drawn once, so that an activation done twice leaves the same.
+    fn credential(&self, lease: &Name, nonce: Nonce, role: &Name) -> Result<Credential, Failure> {
+        let mut known = self.known();
+        let slot = &mut known.entry(lease.clone()).or_default().credential;
+        match slot {
+            Some((of, credential)) if *of == nonce => Ok(credential.clone()),
+            _ => {
+                let password = Secret::draw();
+                let password =
+                    password.map_err(|error| Failure::NotDone(format!("draw a password: {error}").into()))?;
+                let credential = Credential { role: role.clone(), password };
+                *slot = Some((nonce, credential.clone()));
+                Ok(credential)
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Name, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.watcher.abort();
+        self.line.close();
+    }
+}
+
+impl Store for Postgres {
+    fn ask<'a>(&'a self, lease: &'a Name, request: Request, timeout: Duration) -> Asking<'a, Answer> {
+        Box::pin(self.answer(lease, request, Instant::now() + timeout))
+    }
+
+    fn hints(&self, lease: &Name) -> mpsc::Receiver<Hint> {
+        self.hints.watch(lease)
+    }
+
+    fn grant(&self, lease: &Name, nonce: Nonce) -> Grant {
+        let known = self.known();
+        let credential = known.get(lease).and_then(|known| known.credential.as_ref());
+        let credential = credential.filter(|(of, _)| *of == nonce).map(|(_, credential)| credential.clone());
+        Grant { credential, lock: None }
+    }
+
+    fn record<'a>(&'a self, entry: Entry) -> Asking<'a, ()> {
+        let end = Instant::now() + self.timeout;
+        Box::pin(async move { steps::record(&*self.line.session(end).await?, &entry, end).await })
+    }
+
+    fn history<'a>(&'a self, lease: Option<&'a Name>, limit: u32) -> Asking<'a, Vec<Entry>> {
+        let end = Instant::now() + self.timeout;
+        Box::pin(async move { steps::history(&*self.line.session(end).await?, lease, limit, end).await })
+    }
+
+    fn tier(&self, lease: &Name) -> Tier {
+        let own = self.settings.get(lease).is_some_and(|settings| settings.role.is_some());
+        let has_roles = own || self.known().get(lease).is_some_and(|known| known.has_roles);
+        if has_roles { Tier::Fenced } else { Tier::Advisory }
+    }
+
+    fn describe(&self) -> String {
+        self.way.url.to_string()
+    }
+}
+
+/// Looks again and again whether the sessions of the leases' holders have ended: each holds an advisory lock as long as it
+/// lives. They are asked for, not waited for: who waits keeps the database from cleaning up.
+async fn watch_sessions(line: Arc<Line>, hints: Arc<Hints>) {
+    loop {
+        tokio::time::sleep(WATCHING).await;
+        let sessions = hints.sessions();
+        let Some(session) = line.now().filter(|_| !sessions.is_empty()) else { continue };
+        let keys: Vec<i64> = sessions.into_iter().collect();
+        let asked = async { session.client.query(&session.sql.free_keys, &[&keys]).await };
+        match session.run(Instant::now() + WATCHING_LIMIT, asked).await {
+            Ok(rows) => {
+                let ended = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
+                hints.ended(&ended);
+            }
+            Err(failure) => tracing::debug!(?failure, "look whether holders' sessions have ended"),
+        }
+    }
+}
+
+fn way(url: &Url, settings: &Settings) -> Result<Way, String> {
+    let ca = settings.ca.as_ref().or(url.ca());
+    let tls = Tls::new(url.trust(), ca.map(|path| &**path))?;
+    Ok(Way { url: url.clone(), password: settings.password.clone(), tls, limit: settings.timeout })
+}
+
+/// How often holders' sessions are looked after.
+const WATCHING: Duration = Duration::from_millis(50);
+/// How long that may take.
+const WATCHING_LIMIT: Duration = Duration::from_secs(2);

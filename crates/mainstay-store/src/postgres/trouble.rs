@@ -1,0 +1,53 @@
+//! What PostgreSQL's errors mean: whether something was done, and what to do, in sentences.
+
+use std::error::Error as _;
+
+use mainstay_core::lease::Failure;
+use tokio_postgres::Error;
+use tokio_postgres::error::{Severity, SqlState};
+
+/// Of a statement that was sent: an error of the server's own rolled it back; whatever else happened leaves it open.
+pub(super) fn failure(error: &Error, host: &str) -> Failure {
+    let text = sentence(error, host).into();
+    match error.as_db_error().and_then(tokio_postgres::error::DbError::parsed_severity) {
+        Some(Severity::Error) => Failure::NotDone(text),
+        _ => Failure::Unknown(text),
+    }
+}
+
+/// What happened, at which host, and what to do.
+pub(super) fn sentence(error: &Error, host: &str) -> String {
+    let Some(said) = error.as_db_error() else {
+        let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        return format!("{host}: {error}{source}");
+    };
+    let message = said.message();
+    let code = said.code();
+    let advice = match code {
+        _ if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            "see the store's user and password, and the server's pg_hba.conf"
+        }
+        _ if *code == SqlState::INVALID_CATALOG_NAME => "make the database, or name another in the store's url",
+        _ if *code == SqlState::UNDEFINED_TABLE || *code == SqlState::INVALID_SCHEMA_NAME => {
+            "run `mainstay store init` with the store's url"
+        }
+        _ if *code == SqlState::UNDEFINED_COLUMN => "the schema is not this program's: run `mainstay store check`",
+        _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+            "a right is missing: `mainstay store check` says which, and `mainstay store init --print` how to give it"
+        }
+        _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
+            "it is a standby, or set read only: name the primary as well"
+        }
+        _ if *code == SqlState::LOCK_NOT_AVAILABLE => "somebody else has the row locked: see pg_locks",
+        _ if *code == SqlState::INVALID_SQL_STATEMENT_NAME => POOLER,
+        _ if *code == SqlState::PROTOCOL_VIOLATION && message.contains("startup parameter") => POOLER,
+        _ if *code == SqlState::TOO_MANY_CONNECTIONS => "raise max_connections, or look who has them all",
+        _ if *code == SqlState::DISK_FULL => "the server's disk is full: make room",
+        _ => return format!("{host}: {message}"),
+    };
+    format!("{host}: {message}: {advice}")
+}
+
+/// What to do about a pooler between guard and store.
+pub(super) const POOLER: &str =
+    "a pooler in transaction mode is in between: connect to the server itself, or through a pool in session mode";
