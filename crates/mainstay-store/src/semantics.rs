@@ -80,7 +80,7 @@ fn order(row: &Row, request: &Request, now: Stamp) -> Option<Row> {
 fn is_open(row: &Row, holder: &Name, now: Stamp, early: bool) -> bool {
     let free = row.state == RowState::Free;
     let reserved = free && row.next.as_ref() == Some(holder);
-    let paused_for = if free { reserved } else { row.holder == *holder };
+    let paused_for = reserved || row.holder == *holder;
     let open = early || row.expires_at < now || free && (row.next.is_none() || reserved);
     open && (row.paused.is_none() || paused_for)
 }

@@ -261,7 +261,7 @@ impl fmt::Display for Happening {
                 f.write_str("child frozen until the lease is confirmed: clocks moved apart")
             }
             Self::Thawed { after } => write!(f, "lease confirmed: child runs again after {after:?}"),
-            Self::Lost(loss) => write!(f, "lease lost, child is killed: {loss}"),
+            Self::Lost(loss) => write!(f, "lease lost: {loss}"),
             Self::Carried { tenure } => write!(f, "goes on as {} in the promoted database", tenure.token),
             Self::Yielding { why, next: Some(next) } => write!(f, "gives the lease up for {next}: {why}"),
             Self::Yielding { why, next: None } => write!(f, "gives the lease up: {why}"),

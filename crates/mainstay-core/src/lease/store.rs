@@ -23,8 +23,9 @@ pub enum Request {
         me: Member,
     },
     /// Take the lease, if the row is still as it was seen. Without `early` it must also have expired by the store's
-    /// clock, or be free and not kept for somebody else. While the lease is paused, only the holder of the row or, if it
-    /// is free, the one it is kept for can take it. State becomes `Fencing`, the row's timeline that of the database.
+    /// clock, or be free and not kept for somebody else. While the lease is paused, only the row's holder (the one it
+    /// had last, if it is free) and the one it is kept for can take it. State becomes `Fencing`, the row's timeline that
+    /// of the database.
     Acquire {
         /// The row that was seen.
         seen: Version,

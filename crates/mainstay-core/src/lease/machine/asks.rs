@@ -110,10 +110,10 @@ impl Lane {
     /// It was not, or did nothing: the next one waits twice as long, without jitter, which the members' different
     /// beginnings make unnecessary.
     pub(super) fn failed(&mut self, now: Moment, terms: &Terms) {
-        let first = RETRY_FIRST.min(terms.renew / 4);
+        let first = RETRY_FIRST.min(terms.renew / 8);
         let wait = first.saturating_mul(1 << self.failures.min(RETRY_DOUBLINGS));
         self.failures = self.failures.saturating_add(1);
-        self.rest = now + wait.min(terms.renew / 2).max(RETRY_LEAST);
+        self.rest = now + wait.min(terms.renew / 4).max(RETRY_LEAST);
     }
 
     pub(super) fn failures(&self) -> u32 {
@@ -133,7 +133,7 @@ impl What {
 
 const TRACKS: [Track; 3] = [Track::Row, Track::Fence, Track::Word];
 
-/// After the first failure; doubled after each further one, up to half a renewal.
+/// After the first failure; doubled after each further one, up to a quarter of a renewal.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_DOUBLINGS: u32 = 8;
 /// Whatever the terms: a store is not asked more often than this.

@@ -74,7 +74,9 @@ impl Contending {
             return State::Contending(self);
         }
         match got {
-            Ok(got) if !got.done => {
+            Ok(got)
+                if !got.done && !self.claim.as_ref().is_some_and(|claim| claim.was_done(&got.row, got.timeline)) =>
+            {
                 self.claim = self.claim.filter(|claim| claim.doubtful);
                 core.asks.row.failed(now, &core.terms);
                 core.want_look();
@@ -100,11 +102,7 @@ impl Contending {
         let claim = self.claim.as_ref()?;
         let seen = core.sight.seen.as_ref()?;
         let row = &seen.row;
-        if row.nonce == claim.nonce
-            && row.state != RowState::Free
-            && seen.timeline == claim.timeline
-            && row.timeline == claim.timeline
-        {
+        if claim.was_done(row, seen.timeline) {
             let row = row.clone();
             let answered = seen.answered;
             return self.claim.take().map(|claim| claim.begin(core, &row, answered, now));
@@ -153,6 +151,11 @@ impl Contending {
 }
 
 impl Claim {
+    fn was_done(&self, row: &Row, timeline: Timeline) -> bool {
+        let held = row.nonce == self.nonce && row.state != RowState::Free;
+        held && row.timeline == self.timeline && timeline == self.timeline
+    }
+
     fn begin(self, core: &mut Core, row: &Row, answered: Moment, now: Moment) -> Fencing {
         let mut tenancy = Tenancy::new(row, self.sent, &core.terms);
         tenancy.from = self.from.clone().filter(|_| self.reason == Reason::Kept);

@@ -187,6 +187,7 @@ impl Core {
 
     pub(super) fn ask(&mut self, what: What, request: Request, timeout: Duration, now: Moment) -> RequestId {
         let id = self.asks.send(what, now, timeout);
+        self.reached(now, now + timeout);
         self.out.push(Action::Ask { id, request, timeout });
         id
     }
@@ -300,12 +301,15 @@ impl Core {
     }
 
     /// Just after the holder's next renewal, so that its last one is known for as long as can be when it stops; and
-    /// more often once that is late. Only a matter of pace: what is judged is when the row was seen to change.
+    /// more often once that is late, or while the lease changes hands. Only a matter of pace: what is judged is when the
+    /// row was seen to change.
     fn next_look(&self, now: Moment) -> Moment {
         let renew = self.terms.renew;
-        let Some(seen) = self.sight.seen.as_ref().filter(|seen| seen.row.state != RowState::Free) else {
-            return now + renew;
-        };
+        let Some(seen) = &self.sight.seen else { return now };
+        if seen.row.state != RowState::Active {
+            let settled = now.since(self.sight.unchanged) > self.terms.ttl;
+            return now + if settled { renew } else { renew / 4 };
+        }
         let age = Sight::age(seen);
         if age < renew { now + (renew - age) + renew / 10 } else { now + renew / 4 }
     }

@@ -30,6 +30,8 @@ mod notice;
 mod plan;
 mod sight;
 mod tenancy;
+#[cfg(test)]
+mod tests;
 mod validity;
 mod view;
 mod words;
@@ -215,7 +217,7 @@ impl Machine {
         for _ in 0..TURNS_AT_MOST {
             self.core.begin_turn();
             while let Some((track, pending)) = self.core.overdue(at.now) {
-                let late = Failure::Unknown("the store did not answer in time".into());
+                let late = Failure::Unknown("no answer in time".into());
                 self.answered(track, &pending, Err(late), at);
             }
             let mut stays = false;

@@ -1,0 +1,10 @@
+//! The machine, played through scripts.
+
+mod members;
+mod model;
+mod operators;
+mod promotion;
+mod renewals;
+mod rig;
+mod switchover;
+mod takeover;
