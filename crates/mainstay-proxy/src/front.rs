@@ -90,6 +90,7 @@ impl Front {
         let plan = Arc::new(plan);
         let (registry, limits) = (Arc::new(Registry::default()), Arc::new(Limits::default()));
         let (control, snapshots, reports) = Control::start(Arc::clone(&plan), Arc::clone(&registry));
+        control.follow(&options.leases);
         control.named(NAMES_WITHIN).await;
         let lost = Arc::new(Notify::new());
         let birth = |index| Birth {
@@ -116,12 +117,12 @@ impl Front {
         Ok(front)
     }
 
-    /// Goes over to another plan. Listeners of the same address, and pools that are the same, stay as they are with
+    /// Goes over to another plan, and follows these leases. Listeners of the same address, and pools that are the same, stay as they are with
     /// their connections and their health. What runs on what is gone may go on for `drain`.
     ///
     /// # Errors
     /// A new listener cannot be had; the old plan goes on.
-    pub async fn replace(&self, plan: Plan, drain: Duration) -> Result<(), StartError> {
+    pub async fn replace(&self, plan: Plan, leases: &Leases, drain: Duration) -> Result<(), StartError> {
         let _turn = self.replacing.lock().await;
         let old = self.plan();
         let is_in = |plan: &Plan, at: &At| plan.listeners.iter().any(|listener| listener.at.is_same_place(at));
@@ -131,6 +132,7 @@ impl Front {
         self.change_doors(&plan)?;
         let plan = Arc::new(plan);
         self.tell(|| Command::Patience(drain)).await?;
+        self.control.follow(leases);
         self.control.replace(Arc::clone(&plan)).await;
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&plan);
         self.listen(bound).await?;

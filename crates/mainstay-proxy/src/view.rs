@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mainstay_core::Moment;
+use mainstay_core::lease::Nonce;
 
 use crate::params::{Plan, PoolId};
 
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub pools: Vec<Vec<NodeView>>,
     /// Grows with each plan, so that a [`Report`] about an older one can be told apart.
     pub plan_number: u64,
+    /// Grows with each snapshot. Workers tell which one they have taken up.
+    pub number: u64,
 }
 
 /// How one node is just now.
@@ -33,6 +36,9 @@ pub struct NodeView {
     pub suspect: bool,
     /// Where to connect, best first. Empty while a name has never been resolved.
     pub endpoints: Arc<[Endpoint]>,
+    /// In a pool that follows a lease: the tenure the node has a part in. When it changes, what runs on the node ends at
+    /// once.
+    pub tenure: Option<Nonce>,
 }
 
 /// Whether a node gets new work.
@@ -62,6 +68,10 @@ pub enum OutReason {
     Unresolved,
     /// The configuration says so.
     Off,
+    /// Its pool follows a lease, which the node's holder does not have.
+    NotLeader,
+    /// Its holder has the lease, but is not ready, or is about to give it up. What it has may finish.
+    NotReady,
 }
 
 /// Where to connect, resolved.

@@ -5,6 +5,7 @@
 
 mod event;
 mod happening;
+mod lead;
 mod machine;
 mod row;
 mod safety;
@@ -14,6 +15,7 @@ mod terms;
 
 pub use event::{Action, Command, Event, Hint, RequestId, Wanted};
 pub use happening::{Aim, Freeze, Happening, Loss, Reason, Steps};
+pub use lead::{Checked, Part, part};
 pub use machine::Machine;
 pub use row::{Name, Nonce, Outcome, Row, RowState, Serving, Settled, Stamp, SwitchTo, Timeline, Token};
 pub use safety::Safety;

@@ -20,6 +20,7 @@ impl Board {
         self.add_names(&plan);
         let wanted = names_of(&plan);
         self.names.retain(|host, _| wanted.contains_key(host));
+        self.leases.retain(|name, _| plan.pools.iter().any(|pool| pool.follows() == Some(&**name)));
         let old_plan = std::mem::replace(&mut self.plan, Arc::clone(&plan));
         let old_pools = std::mem::take(&mut self.pools);
         let mut old_probers = std::mem::take(&mut self.probers);
@@ -35,8 +36,10 @@ impl Board {
                     Some((node, old_params)) => (node, old_params.eject),
                     None => (Node::new(params, self.endpoints(&params.address), now), params.eject),
                 };
-                if old_rule != params.eject {
-                    node.ejection = params.eject.map(|eject| Ejection::new(rule(eject)));
+                // Where one node alone may have the work, putting it out helps nobody.
+                let wanted = params.eject.filter(|_| pool.follows().is_none());
+                if old_rule != wanted || node.ejection.is_some() != wanted.is_some() {
+                    node.ejection = wanted.map(|eject| Ejection::new(rule(eject)));
                     node.awaits_life = false;
                 }
                 node.checks = params.checks.iter().filter_map(|id| checkers.get(id.0 as usize).copied()).collect();

@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_core::lease::{self, Part};
 use mainstay_core::{Ejected, Ejection, Moment, Others, Transition};
 use tokio::sync::{Notify, watch};
 
+use super::leases::Lease;
 use super::names::{Answer, Moved, Name};
 use super::node::Node;
 use super::probe::{Ask, Job, Life};
@@ -28,6 +30,8 @@ pub(super) struct Board {
     pub(super) life: Vec<Life>,
     pub(super) probers: BTreeMap<Key, Prober>,
     pub(super) names: BTreeMap<Arc<str>, Name>,
+    /// The leases that pools follow.
+    pub(super) leases: BTreeMap<lease::Name, Lease>,
     pub(super) next_key: Key,
     pub(super) counts: ControlCounts,
     /// What live traffic has of the nodes.
@@ -45,7 +49,7 @@ impl Board {
     /// A board with an empty plan.
     pub(super) fn new(traffic: Arc<Registry>) -> Self {
         let plan = Arc::new(Plan::default());
-        let first = Snapshot { plan: Arc::clone(&plan), pools: Vec::new(), plan_number: 0 };
+        let first = Snapshot { plan: Arc::clone(&plan), pools: Vec::new(), plan_number: 0, number: 0 };
         Self {
             plan,
             plan_number: 0,
@@ -53,6 +57,7 @@ impl Board {
             life: Vec::new(),
             probers: BTreeMap::new(),
             names: BTreeMap::new(),
+            leases: BTreeMap::new(),
             next_key: 0,
             counts: ControlCounts::default(),
             traffic,
@@ -246,7 +251,7 @@ impl Board {
             .map(|(pool, (params, nodes))| {
                 let nodes = params.nodes.iter().zip(nodes).enumerate();
                 let nodes = nodes.map(|(index, (params, node))| self.node_status((pool, index), params, node));
-                PoolStatus { name: Arc::clone(&params.name), nodes: nodes.collect() }
+                PoolStatus { name: Arc::clone(&params.name), nodes: nodes.collect(), lease: self.lease_status(pool) }
             })
             .collect()
     }
@@ -268,12 +273,16 @@ impl Board {
     /// Brings a node's view up to date, to be published.
     pub(super) fn refresh(&mut self, place: Place, now: Moment) {
         let plan = Arc::clone(&self.plan);
-        let Some((_, params)) = params_of(&plan, place) else { return };
+        let Some((pool, params)) = params_of(&plan, place) else { return };
         let endpoints = self.endpoints(&params.address);
         let Some(node) = self.node(place) else { return };
-        let found = node.probers().filter_map(|key| self.probers.get(&key)?.out_reason());
+        let lease = pool.follows().and_then(|name| self.leases.get(name));
+        let counts = |prober: &&Prober| lease.is_none_or(|lease| lease.is_denied_by(prober));
+        let found = node.probers().filter_map(|key| self.probers.get(&key).filter(counts)?.out_reason());
         let found = found.reduce(|one, other| if one == OutReason::Check { one } else { other });
-        let standing = node.judge(params.role, &endpoints, found);
+        let part = self.part(pool, params, node, found);
+        let tenure = part.and_then(Part::tenure);
+        let standing = node.judge(params.role, &endpoints, found, part);
         let suspect =
             matches!(standing, Standing::In | Standing::Trial) && node.ejection.as_ref().is_some_and(Ejection::suspect);
         let was = node.view.standing;
@@ -283,8 +292,12 @@ impl Board {
             node.view.since = now;
             node.transitions += 1;
         }
-        let same = standing == was && suspect == node.view.suspect && *endpoints == *node.view.endpoints;
+        let same = standing == was
+            && suspect == node.view.suspect
+            && tenure == node.view.tenure
+            && *endpoints == *node.view.endpoints;
         node.view.suspect = suspect;
+        node.view.tenure = tenure;
         if *endpoints != *node.view.endpoints {
             node.view.endpoints = endpoints.into();
         }
@@ -306,6 +319,7 @@ impl Board {
             Standing::In => tracing::info!(pool, node, reason, "node is in"),
             Standing::Trial => tracing::info!(pool, node, reason, "node is on trial"),
             Standing::Draining => tracing::info!(pool, node, reason, "node is draining"),
+            Standing::Out(OutReason::NotLeader) => tracing::info!(pool, node, reason, "node does not lead"),
             Standing::Out(_) => tracing::warn!(pool, node, reason, "node is out"),
         }
     }
@@ -327,6 +341,7 @@ impl Board {
             }),
             Standing::Out(OutReason::Check | OutReason::Unwell) => complaint(true),
             Standing::Out(OutReason::Ejected) => Some(node.traffic_complaint().to_owned()),
+            Standing::Out(OutReason::NotLeader | OutReason::NotReady) => self.lease_reason(place),
             Standing::Trial => Some(format!("{}; one request may try it", node.traffic_complaint())),
             Standing::Draining => Some("drained by an operator".to_owned()),
             Standing::In => complaint(false).or_else(|| {
@@ -377,7 +392,8 @@ impl Board {
         let views = |nodes: &Vec<Node>| nodes.iter().map(|node| node.view.clone()).collect();
         let pools = self.pools.iter().map(views).collect();
         self.counts.snapshots += 1;
-        let snapshot = Snapshot { plan: Arc::clone(&self.plan), pools, plan_number: self.plan_number };
+        let (plan, plan_number, number) = (Arc::clone(&self.plan), self.plan_number, self.counts.snapshots);
+        let snapshot = Snapshot { plan, pools, plan_number, number };
         self.out.send_replace(Arc::new(snapshot));
         self.timer.notify_one();
         for place in std::mem::take(&mut self.news) {

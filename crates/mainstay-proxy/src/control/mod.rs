@@ -12,6 +12,7 @@
 
 mod adopt;
 mod board;
+mod leases;
 mod names;
 mod node;
 mod probe;
@@ -30,12 +31,13 @@ use mainstay_io::resolve::Resolver;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
 
-pub use self::status::{CheckCounts, CheckStatus, ControlCounts, LastCheck, NodeStatus, PoolStatus};
+pub use self::status::{CheckCounts, CheckStatus, ControlCounts, LastCheck, LeaseStatus, NodeStatus, PoolStatus};
 
 use self::board::Board;
 use self::names::Resolve;
 use self::task::Task;
 use crate::counters::Registry;
+use crate::front::Leases;
 use crate::params::Plan;
 use crate::view::{Report, Snapshot};
 
@@ -101,6 +103,14 @@ impl Control {
         self.shared.spawn(&mut board);
     }
 
+    /// Follows these leases, besides those it follows already; one that no pool of the plan follows is forgotten with the
+    /// next plan. Tasks run on the runtime this is called from.
+    pub fn follow(&self, leases: &Leases) {
+        for (name, views) in leases {
+            leases::follow(&self.shared, name, views.clone());
+        }
+    }
+
     /// Gives the nodes called `node` (in all pools) or `pool/node` no new work, and says how many there are.
     ///
     /// # Errors
@@ -142,6 +152,7 @@ impl Drop for Control {
         let mut board = self.shared.board();
         board.probers.clear();
         board.names.clear();
+        board.leases.clear();
     }
 }
 

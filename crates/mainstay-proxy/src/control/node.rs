@@ -1,3 +1,4 @@
+use mainstay_core::lease::Part;
 use mainstay_core::{EjectRule, Ejected, Ejection, Moment, Others};
 
 use super::prober::Key;
@@ -29,11 +30,12 @@ pub(super) struct Node {
 impl Node {
     /// A node nothing is known of but where it is.
     pub(super) fn new(params: &params::Node, endpoints: Vec<Endpoint>, now: Moment) -> Self {
-        let view = NodeView { standing: Standing::In, since: now, suspect: false, endpoints: endpoints.into() };
+        let view =
+            NodeView { standing: Standing::In, since: now, suspect: false, endpoints: endpoints.into(), tenure: None };
         let mut node = Self {
             checks: Vec::new(),
             doubt: None,
-            ejection: params.eject.map(|eject| Ejection::new(rule(eject))),
+            ejection: None,
             awaits_life: false,
             drained: false,
             last_failure: None,
@@ -41,7 +43,7 @@ impl Node {
             transitions: 0,
             ejections: 0,
         };
-        node.view.standing = node.judge(params.role, &node.view.endpoints, None);
+        node.view.standing = node.judge(params.role, &node.view.endpoints, None, None);
         node
     }
 
@@ -55,17 +57,30 @@ impl Node {
         self.view.standing == Standing::In
     }
 
-    /// How it stands, strongest reason first, given what its checks have `found` against it. What a check finds outweighs an operator's drain, so that nothing waits
+    /// How it stands, strongest reason first, given what its checks have `found` against it and which `part` it has in the
+    /// lease that its pool follows. What a check finds outweighs an operator's drain, so that nothing waits
     /// for a dead node to finish; a drain outweighs what live traffic says.
-    pub(super) fn judge(&self, role: params::Role, endpoints: &[Endpoint], found: Option<OutReason>) -> Standing {
+    pub(super) fn judge(
+        &self,
+        role: params::Role,
+        endpoints: &[Endpoint],
+        found: Option<OutReason>,
+        part: Option<Part>,
+    ) -> Standing {
         if role == params::Role::Off {
             return Standing::Out(OutReason::Off);
         }
         if endpoints.is_empty() {
             return Standing::Out(OutReason::Unresolved);
         }
+        if part == Some(Part::Stranger) {
+            return Standing::Out(OutReason::NotLeader);
+        }
         if let Some(reason) = found {
             return Standing::Out(reason);
+        }
+        if let Some(Part::Waits(_)) = part {
+            return Standing::Out(OutReason::NotReady);
         }
         if self.drained {
             return Standing::Draining;

@@ -89,6 +89,20 @@ impl Prober {
         self.bad().then_some(reason)
     }
 
+    /// Whether it says that the node is not well just now, by a check that began after `since`.
+    pub(super) fn denies(&self, since: Moment) -> bool {
+        let last = self.last.as_ref().filter(|(ended, took, _)| ended.since(since) >= *took);
+        self.bad() && last.is_some_and(|(_, _, fault)| fault.is_some())
+    }
+
+    /// Whether a check has found something yet; `None` for a probe that runs only in doubt.
+    pub(super) fn is_settled(&self) -> Option<bool> {
+        match &self.schedule {
+            Schedule::Check(health) => Some(health.verdict() != Verdict::Unknown),
+            Schedule::Doubt(_) => None,
+        }
+    }
+
     /// Live traffic (or a pool that has no other node left) wants to know now.
     pub(super) fn nudge(&mut self, now: Moment) {
         let before = self.due();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_core::lease::{LeaseView, Name};
 use mainstay_core::{Moment, Verdict};
 
 use crate::params::Role;
@@ -15,6 +16,19 @@ pub struct PoolStatus {
     pub name: Arc<str>,
     /// In the order of the plan.
     pub nodes: Vec<NodeStatus>,
+    /// The lease it follows, if it does.
+    pub lease: Option<LeaseStatus>,
+}
+
+/// What a front knows of the lease that a pool follows.
+#[derive(Clone, Debug)]
+pub struct LeaseStatus {
+    /// Its name.
+    pub name: Name,
+    /// What was last heard of it; `None`: nothing so far.
+    pub view: Option<LeaseView>,
+    /// The node that new work goes to.
+    pub leader: Option<Arc<str>>,
 }
 
 /// How a node is.

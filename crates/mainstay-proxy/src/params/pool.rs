@@ -42,6 +42,17 @@ pub struct Pool {
     pub doubt_after: Duration,
 }
 
+impl Pool {
+    /// The lease it follows.
+    #[must_use]
+    pub fn follows(&self) -> Option<&str> {
+        match &self.policy {
+            Policy::Leader { lease } => Some(lease),
+            Policy::Spread | Policy::Least | Policy::Primary { .. } | Policy::Hash(_) => None,
+        }
+    }
+}
+
 /// One process or instance that serves a pool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {

@@ -133,7 +133,8 @@ fn tier(pool: &Pool, tried: &[u32]) -> Option<Tier> {
     }
     let left = |tier: &Tier| numbered(pool).any(|(index, node)| tier.takes(node) && !tried.contains(&index));
     let any_in = |node: &Node| Tier::In(Role::Active).takes(node) || Tier::In(Role::Backup).takes(node);
-    let desperate = || pool.params.all_out == AllOut::TryAll && !pool.nodes.iter().any(any_in);
+    let desperate =
+        || pool.params.all_out == AllOut::TryAll && pool.params.follows().is_none() && !pool.nodes.iter().any(any_in);
     [Tier::In(Role::Active), Tier::In(Role::Backup)]
         .into_iter()
         .find(left)

@@ -26,7 +26,7 @@ async fn a_reload_changes_whom_a_unix_socket_lets_in() {
     assert_eq!(mode_of(&path), 0o600);
     let mut client = UnixStream::connect(&path).await.unwrap();
 
-    front.replace(with(Some(0o660)), Duration::from_secs(1)).await.expect("nothing is in the way");
+    front.replace(with(Some(0o660)), &Leases::new(), Duration::from_secs(1)).await.expect("nothing is in the way");
     assert_eq!(mode_of(&path), 0o660);
     assert!(front.local(&with(None).listeners[0].at).is_some(), "it is still known");
     client.write_all(b"GET /kept HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -37,7 +37,7 @@ async fn a_reload_changes_whom_a_unix_socket_lets_in() {
 
     let mut gone = with(None);
     gone.listeners.clear();
-    front.replace(gone, Duration::from_secs(1)).await.unwrap();
+    front.replace(gone, &Leases::new(), Duration::from_secs(1)).await.unwrap();
     timeout(async {
         while path.exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -156,7 +156,7 @@ impl Running<'_> {
     async fn take_new(&mut self) -> Result<String, String> {
         let args = self.args.clone();
         let loaded = tokio::task::spawn_blocking(move || args.load()).await.map_err(|error| error.to_string())??;
-        self.front.replace(loaded.plan, loaded.settings.drain).await.map_err(|error| chain(&error))?;
+        self.front.replace(loaded.plan, &Leases::new(), loaded.settings.drain).await.map_err(|error| chain(&error))?;
         let kept = self.settings.needs_restart(&loaded.settings);
         self.settings.drain = loaded.settings.drain;
         self.logs.apply(&loaded.settings);

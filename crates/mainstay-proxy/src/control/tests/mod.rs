@@ -3,6 +3,7 @@
 mod board;
 mod checks;
 mod harness;
+mod leases;
 mod log;
 mod names;
 mod plans;
