@@ -23,6 +23,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Bench(bench::Bench),
+    Floor(bench::Floor),
     /// Holds the rules of the house: sizes, arrows between crates, what each crate never does, links.
     Tidy,
     Test(test::Test),
@@ -32,6 +33,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
+        Task::Floor(floor) => floor.run(),
         Task::Tidy => tidy::run(&root()),
         Task::Test(test) => test.run(),
         Task::Fuzz(fuzz) => fuzz.run(),

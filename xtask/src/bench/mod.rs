@@ -5,6 +5,7 @@
 
 mod backend;
 mod client;
+mod floor;
 mod head;
 mod poll;
 mod process;
@@ -24,6 +25,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{debian, root};
+pub(crate) use floor::Floor;
 use report::{Sample, Table};
 use rig::{Rig, Shape};
 use row::Row;
@@ -36,7 +38,7 @@ pub(crate) struct Bench {
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Row>,
     /// Proxies to measure.
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["mainstay", "nginx", "haproxy"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["mainstay", "nginx", "haproxy", "floor"])]
     proxies: Vec<Subject>,
     /// Rounds; in each, the proxies take turns.
     #[arg(long, default_value_t = 5)]
@@ -74,7 +76,7 @@ impl Bench {
             (self.rounds, self.seconds) = (3, 0.5);
         }
         let complete = self.only.is_empty()
-            && self.proxies.len() == 3
+            && self.proxies.len() == 4
             && !self.quick
             && self.connections.is_none()
             && !self.syscalls;
@@ -111,11 +113,12 @@ impl Bench {
         if !loads.is_empty() {
             let mut running = Vec::new();
             for &subject in &self.proxies {
-                running.push(subject.start(site, rig, &loads)?);
+                let own: Vec<Row> = loads.iter().copied().filter(|&row| subject.has(row)).collect();
+                running.push(subject.start(site, rig, &own)?);
             }
             for &row in &loads {
                 for round in 0..self.rounds {
-                    for proxy in &mut running {
+                    for proxy in running.iter_mut().filter(|proxy| proxy.subject.has(row)) {
                         progress(&format!("{row}: round {} of {}, {}", round + 1, self.rounds, proxy.subject));
                         let sample = self.sample(rig, proxy, row);
                         table.add(row, proxy.subject, sample.with_context(|| format!("{row}, {}", proxy.subject))?);
@@ -124,7 +127,7 @@ impl Bench {
             }
         }
         if rows.contains(&Row::Idle) {
-            for &subject in &self.proxies {
+            for &subject in self.proxies.iter().filter(|subject| subject.has(Row::Idle)) {
                 progress(&format!("{}: {subject}", Row::Idle));
                 let proxy = subject.start(site, rig, &[Row::Idle])?;
                 let job = Row::Idle.job(proxy.doors.of(Row::Idle));

@@ -108,9 +108,9 @@ impl Table {
                 if !cell.note.is_empty() {
                     let _ = write!(text, "  {}", cell.note);
                 }
-                if subject == Subject::Mainstay {
+                if matches!(subject, Subject::Mainstay | Subject::Floor) {
                     for other in [Subject::Nginx, Subject::Haproxy] {
-                        if let Some(ratio) = self.ratio(row, other) {
+                        if let Some(ratio) = self.ratio(row, subject, other) {
                             let _ = write!(text, "  {ratio:.2} x {other}");
                         }
                     }
@@ -125,12 +125,12 @@ impl Table {
     pub(super) fn markdown(&self, site: &Site) -> Result<String> {
         let mut text = String::from(HEAD);
         text.push_str(
-            "| | unit | Mainstay | nginx | HAProxy | Mainstay / nginx | Mainstay / HAProxy |\n\
-             |---|---|---:|---:|---:|---:|---:|\n",
+            "| | unit | Mainstay | nginx | HAProxy | floor | Mainstay / nginx | Mainstay / HAProxy | floor / nginx |\n\
+             |---|---|---:|---:|---:|---:|---:|---:|---:|\n",
         );
         for row in self.rows() {
             let _ = write!(text, "| {} | {} |", row.title(), row.unit());
-            for subject in [Subject::Mainstay, Subject::Nginx, Subject::Haproxy] {
+            for subject in [Subject::Mainstay, Subject::Nginx, Subject::Haproxy, Subject::Floor] {
                 let cell = self.cell(row, subject);
                 let _ = match cell {
                     None => write!(text, " |"),
@@ -138,8 +138,12 @@ impl Table {
                     Some(cell) => write!(text, " {:.1} ({:.1}) |", cell.median, cell.worst),
                 };
             }
-            for other in [Subject::Nginx, Subject::Haproxy] {
-                let ratio = self.ratio(row, other).map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+            for (one, other) in [
+                (Subject::Mainstay, Subject::Nginx),
+                (Subject::Mainstay, Subject::Haproxy),
+                (Subject::Floor, Subject::Nginx),
+            ] {
+                let ratio = self.ratio(row, one, other).map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
                 let _ = write!(text, " {ratio} |");
             }
             text.push('\n');
@@ -188,8 +192,8 @@ impl Table {
         })
     }
 
-    fn ratio(&self, row: Row, other: Subject) -> Option<f64> {
-        Some(self.cell(row, Subject::Mainstay)?.median / self.cell(row, other)?.median)
+    fn ratio(&self, row: Row, one: Subject, other: Subject) -> Option<f64> {
+        Some(self.cell(row, one)?.median / self.cell(row, other)?.median)
     }
 }
 
@@ -203,7 +207,7 @@ const HEAD: &str = "\
 
 Written by `cargo xtask bench`; run it to repeat them on your own machine.
 
-Mainstay, nginx and HAProxy one after the other, in turn, in the same run: one worker on one core each, load and backend
+Mainstay, nginx, HAProxy and the floor (see the end) one after the other, in turn, in the same run: one worker on one core each, load and backend
 on another, the same two backend nodes, the same requests. The figure is the processor time the proxy spends on one
 request, its time in the kernel included (`/proc/PID/task/*/schedstat`, all threads), as the median of all rounds with
 the worst round in parentheses. Less is better. Every answer is checked for its status and its length, and one wrong
@@ -231,8 +235,10 @@ const TAIL: &str = "
 - Several cores: each proxy has one worker here.
 - Real networks: everything goes over loopback, where the kernel does for each packet what a network card would do, and
   does part of it on the sender's account.
-- What a proxy could save at most: nearly all of \"TCP, 300 B there and back\" is spent in the kernel, on two reads and two
-  writes, and the small HTTP rows contain the same.
+- What the kernel alone costs, except in the column \"floor\": a relay of a few hundred lines that knows the messages of this
+  benchmark and nothing else, with edge-triggered epoll, two reads and two writes for each request, no timer, no check
+  and no limit. It is no proxy. What a proxy costs beyond it is the proxy's own; below it no proxy gets that reads and
+  writes its sockets by system calls.
 - A proxy that is not busy all the time sleeps and wakes more often than one that is, which costs it processor time per
   request. The quicker proxy bears more of that cost here, because the load generator is the limit for it.
 - Work that Mainstay does not do yet: TLS and HTTP/2.

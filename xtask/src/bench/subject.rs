@@ -22,6 +22,8 @@ pub(super) enum Subject {
     Mainstay,
     Nginx,
     Haproxy,
+    /// No proxy but what one costs at least: see [`super::floor`].
+    Floor,
 }
 
 impl fmt::Display for Subject {
@@ -30,6 +32,7 @@ impl fmt::Display for Subject {
             Self::Mainstay => "Mainstay",
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
+            Self::Floor => "floor",
         })
     }
 }
@@ -97,35 +100,47 @@ impl Subject {
         Ok(running)
     }
 
+    /// Whether it can do what a row asks.
+    pub(super) fn has(self, row: Row) -> bool {
+        self != Self::Floor || !matches!(row, Row::Get1m | Row::TcpBulk | Row::Idle)
+    }
+
     fn command(self, site: &Site, folder: &Path, doors: &Doors, nodes: Addresses) -> Result<Command> {
-        let (name, text) = match self {
-            Self::Mainstay => ("mainstay.toml", mainstay(folder, doors, nodes)),
-            Self::Nginx => ("nginx.conf", nginx(folder, doors, nodes)),
-            Self::Haproxy => ("haproxy.cfg", haproxy(doors, nodes)),
+        let written = |name: &str, text: String| -> Result<PathBuf> {
+            let file = folder.join(name);
+            fs::write(&file, text)?;
+            Ok(file)
         };
-        let file = folder.join(name);
-        fs::write(&file, text)?;
-        let mut command = match self {
-            Self::Mainstay => Command::new(&site.mainstay),
-            Self::Nginx => Command::new("/usr/sbin/nginx"),
-            Self::Haproxy => Command::new("/usr/sbin/haproxy"),
-        };
+        let mut command = Command::new(self.program(site)?);
         match self {
-            Self::Mainstay => command.arg("run").arg(&file),
-            Self::Nginx => command.arg("-p").arg(folder).arg("-c").arg(&file),
-            Self::Haproxy => command.arg("-db").arg("-f").arg(&file),
+            Self::Mainstay => command.arg("run").arg(written("mainstay.toml", mainstay(folder, doors, nodes))?),
+            Self::Nginx => {
+                command.arg("-p").arg(folder).arg("-c").arg(written("nginx.conf", nginx(folder, doors, nodes))?)
+            }
+            Self::Haproxy => command.arg("-db").arg("-f").arg(written("haproxy.cfg", haproxy(doors, nodes))?),
+            Self::Floor => command.args(floor(doors, nodes)),
         };
         Ok(command)
     }
 
+    fn program(self, site: &Site) -> Result<PathBuf> {
+        Ok(match self {
+            Self::Mainstay => site.mainstay.clone(),
+            Self::Nginx => "/usr/sbin/nginx".into(),
+            Self::Haproxy => "/usr/sbin/haproxy".into(),
+            Self::Floor => std::env::current_exe().context("find xtask itself")?,
+        })
+    }
+
     /// Its version, as it says it.
     pub(super) fn version(self, site: &Site) -> Result<String> {
-        let (program, argument) = match self {
-            Self::Mainstay => (site.mainstay.as_path(), "--version"),
-            Self::Nginx => (Path::new("/usr/sbin/nginx"), "-v"),
-            Self::Haproxy => (Path::new("/usr/sbin/haproxy"), "-v"),
+        let argument = match self {
+            Self::Mainstay => "--version",
+            Self::Nginx | Self::Haproxy => "-v",
+            Self::Floor => return Ok("floor: the relay in xtask/src/bench/floor.rs".to_owned()),
         };
-        let output = Command::new(program).arg(argument).output().with_context(|| format!("run {program:?}"))?;
+        let program = self.program(site)?;
+        let output = Command::new(&program).arg(argument).output().with_context(|| format!("run {program:?}"))?;
         let text = String::from_utf8_lossy(if output.stdout.is_empty() { &output.stderr } else { &output.stdout });
         let line = text.lines().next().unwrap_or_default();
         Ok(line.trim_start_matches("nginx version: ").split(" - ").next().unwrap_or_default().to_owned())
@@ -148,6 +163,16 @@ impl Running {
         // Health checks have had their first round when the measuring begins.
         rig.serve(Duration::from_millis(1500))
     }
+}
+
+fn floor(doors: &Doors, nodes: Addresses) -> Vec<String> {
+    let [a, b] = nodes.http;
+    let (unix, echo_node) = (doors.unix.display(), nodes.echo);
+    let words = format!(
+        "floor --http {} --unix {unix} --echo {} --echo-node {echo_node} --nodes {a} {b}",
+        doors.http, doors.echo
+    );
+    words.split(' ').map(str::to_owned).collect()
 }
 
 fn free_port() -> Result<SocketAddr> {

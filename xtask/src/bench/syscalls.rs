@@ -15,7 +15,7 @@ use super::subject::{Running, Site, Subject};
 pub(super) fn run(rig: &mut Rig, site: &Site, subjects: &[Subject], rows: &[Row]) -> Result<()> {
     for &row in rows.iter().filter(|&&row| !matches!(row, Row::Idle | Row::P99)) {
         println!("{row}: {}", row.title());
-        for &subject in subjects {
+        for &subject in subjects.iter().filter(|subject| subject.has(row)) {
             let proxy = subject.start(site, rig, &[row])?;
             println!("  {subject:<9} {}", count(rig, site, &proxy, row)?);
         }
