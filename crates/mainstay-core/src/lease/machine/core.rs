@@ -132,7 +132,9 @@ impl Core {
         let sooner =
             self.report.as_ref().is_none_or(|last| (&last.prepared, &last.wish) != (&report.prepared, &report.wish));
         self.look.wanted |= sooner && report.prepared.is_some();
-        self.notices.child(report.child);
+        if report.child == ChildState::Gone {
+            self.notices.child_gone();
+        }
         self.report = Some(report);
     }
 
@@ -169,9 +171,16 @@ impl Core {
         &self.order
     }
 
-    /// Waits for the child, and says so if the guard cannot tell how it is.
+    /// Waits for the child, and says so if the guard cannot tell how it is. While the guard sees it, it is ending it.
     pub(super) fn blocked(&mut self) {
-        if self.notices.blocked(self.child()) {
+        if matches!(self.child(), None | Some(ChildState::Unknown)) {
+            self.outlived();
+        }
+    }
+
+    /// Waits for the child, which should be gone.
+    pub(super) fn outlived(&mut self) {
+        if self.notices.blocked() {
             self.tell(Happening::Blocked(self.child()));
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Holding {
     pub(super) plan: Plan,
     /// Whether the lease is to go elsewhere is not asked again before.
     pub(super) again: Moment,
+    /// It was to, and nobody was there to take it; told once.
+    pub(super) alone: bool,
     /// The tenure was carried into a promoted database, where sessions of those who were fenced may have been open for
     /// reading all along: they are ended once more.
     sweep: bool,
@@ -29,7 +31,7 @@ pub(super) struct Holding {
 
 impl Holding {
     pub(super) fn new(tenancy: Tenancy, now: Moment) -> Self {
-        Self { tenancy, plan: Plan::Stay, again: now, sweep: false }
+        Self { tenancy, plan: Plan::Stay, again: now, alone: false, sweep: false }
     }
 
     pub(super) fn step(mut self, core: &mut Core, now: Moment) -> Turn {

@@ -17,6 +17,7 @@ pub(super) struct Losing {
     /// Whether the row may still be this tenure's: it is kept from others while the child is not gone, and given up
     /// then.
     ours: bool,
+    began: Moment,
 }
 
 impl Losing {
@@ -28,7 +29,7 @@ impl Losing {
             core.failed(now);
         }
         core.tell(Happening::Lost(loss));
-        Self { tenancy, ours }
+        Self { tenancy, ours, began: now }
     }
 
     pub(super) fn step(mut self, core: &mut Core, now: Moment) -> Turn {
@@ -40,6 +41,9 @@ impl Losing {
             });
         }
         core.blocked();
+        if core.reached(now, self.began + core.terms.stop_within) {
+            core.outlived();
+        }
         if row_free(core, now) && !(self.ours && self.tenancy.renew(core, Serving::Starting, None, now)) {
             core.look_at_pace(now);
         }

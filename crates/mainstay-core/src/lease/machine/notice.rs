@@ -4,7 +4,6 @@ use super::core::Core;
 use crate::Moment;
 use crate::lease::happening::Happening;
 use crate::lease::row::{Name, Nonce, Row, RowState, Timeline};
-use crate::lease::standing::ChildState;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Notices {
@@ -28,15 +27,14 @@ impl Notices {
         self.away.take()
     }
 
-    /// The child is in the way; whether that is news. While the guard sees it and is ending it, it is not.
-    pub(super) fn blocked(&mut self, child: Option<ChildState>) -> bool {
-        let tellable = matches!(child, None | Some(ChildState::Unknown));
-        tellable && !std::mem::replace(&mut self.blocked, true)
+    /// The child is in the way; whether that is news.
+    pub(super) fn blocked(&mut self) -> bool {
+        !std::mem::replace(&mut self.blocked, true)
     }
 
-    /// How the child is was reported.
-    pub(super) fn child(&mut self, child: ChildState) {
-        self.blocked &= child == ChildState::Unknown;
+    /// It is not any more.
+    pub(super) fn child_gone(&mut self) {
+        self.blocked = false;
     }
 
     /// A replaced database answered; whether that is news.

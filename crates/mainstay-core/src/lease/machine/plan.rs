@@ -108,7 +108,9 @@ impl Holding {
             );
         }
         if core.successor(None, now).is_err() {
-            core.tell(Happening::NobodyElse(aim));
+            if !std::mem::replace(&mut self.alone, true) {
+                core.tell(Happening::NobodyElse(aim));
+            }
             self.again = now + core.terms.ttl;
             return None;
         }

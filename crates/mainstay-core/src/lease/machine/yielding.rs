@@ -82,7 +82,7 @@ impl Yielding {
                     return Turn::Go(State::Yielding(self));
                 }
                 if core.reached(now, until) {
-                    core.blocked();
+                    core.outlived();
                 }
             }
             Stage::Give { .. } => {
@@ -147,9 +147,12 @@ impl Yielding {
         State::Yielding(self)
     }
 
-    /// The row is free, or another's.
+    /// The row is free, or another's, who did not wait for it to be given.
     fn given(self, drain: Duration, stop: Duration, core: &mut Core, now: Moment) -> State {
-        core.tell(Happening::Given { next: self.next, drain, stop });
+        let freed = core.sight.row().is_some_and(|row| row.nonce == self.tenancy.tenure.nonce);
+        if freed {
+            core.tell(Happening::Given { next: self.next, drain, stop });
+        }
         match self.why {
             Some(Aim::Switch(id)) => {
                 self.tenancy.note_end(core, now);
