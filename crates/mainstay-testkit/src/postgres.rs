@@ -25,21 +25,57 @@ pub struct Postgres {
 impl Postgres {
     /// Makes a cluster and starts it. [`Trouble::Missing`] without Debian's `postgresql`.
     pub async fn start() -> Result<Self, Trouble> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further settings, as `name=value`.
+    pub async fn start_with(settings: &[&str]) -> Result<Self, Trouble> {
         let binaries = binaries()?;
-        let dir = TempDir::with_prefix("mainstay-pg-").map_err(|error| Trouble::failed("make a directory", error))?;
-        let user = rustix::process::geteuid().is_root().then_some("postgres");
-        hand_over(dir.path(), user)?;
+        let (dir, user) = folder()?;
         let data = dir.path().join("data");
         let log = dir.path().join("log");
-        let text = |path: &Path| path.display().to_string();
         let initdb = ["-D", &text(&data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"];
         let make = Launch::new("initdb", binaries.join("initdb")).args(initdb).user(user);
         make.run(&log, MAKING).await?;
-        let port = free_port()?;
+        Self::serve(dir, free_port()?, settings).await
+    }
+
+    /// Makes a standby of this one and starts it. `name` is what the primary knows it by.
+    pub async fn standby(&self, name: &str) -> Result<Self, Trouble> {
+        let binaries = binaries()?;
+        let (dir, user) = folder()?;
+        let data = dir.path().join("data");
+        let source = format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
+        let copy = ["-D", &text(&data), "-R", "-c", "fast", "--no-sync", "-d", &source];
+        let make = Launch::new("pg_basebackup", binaries.join("pg_basebackup")).args(copy).user(user);
+        make.run(&dir.path().join("log"), MAKING).await?;
+        Self::serve(dir, free_port()?, &[]).await
+    }
+
+    /// Makes a primary of this standby, and waits until it is one.
+    pub async fn promote(&self) -> Result<(), Trouble> {
+        let failed = |error| Trouble::failed("promote", error);
+        let client = self.connect("postgres").await?;
+        client.batch_execute("SELECT pg_promote(true, 60)").await.map_err(failed)?;
+        crate::until("the standby is no primary", STARTING, async || {
+            let asked = client.query_one("SELECT NOT pg_is_in_recovery()", &[]).await;
+            asked.is_ok_and(|row| row.get(0))
+        })
+        .await
+    }
+
+    /// Kills it as a crash of the machine does: the server and the process of every connection.
+    pub fn crash(&self) -> Result<(), Trouble> {
+        self.signal(Signal::KILL)
+    }
+
+    async fn serve(dir: TempDir, port: u16, more: &[&str]) -> Result<Self, Trouble> {
+        let user = rustix::process::geteuid().is_root().then_some("postgres");
+        let (data, log) = (dir.path().join("data"), dir.path().join("log"));
         let settings = ["listen_addresses=127.0.0.1", "max_connections=400", "fsync=off", "shared_buffers=16MB"];
-        let server = Launch::new("postgres", binaries.join("postgres"))
+        let server = Launch::new("postgres", binaries()?.join("postgres"))
             .args(["-D", &text(&data), "-k", &text(dir.path()), "-p", &port.to_string()])
-            .args(settings.iter().flat_map(|setting| ["-c", setting]))
+            .args(settings.iter().chain(more).flat_map(|setting| ["-c", setting]))
             .user(user)
             .dies_by("QUIT");
         let mut postgres = Self { process: server.start(&log)?, port, dir };
@@ -47,6 +83,26 @@ impl Postgres {
         let ready = async || config.connect(NoTls).await.is_ok();
         postgres.process.ready(STARTING, ready).await?;
         Ok(postgres)
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of its data and socket.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// How to connect to a database as `postgres`, over TCP: a URL.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// What it has logged.
+    pub fn said(&self) -> String {
+        self.process.said()
     }
 
     /// How to connect to a database, over the unix socket: in words and values.
@@ -97,6 +153,18 @@ impl Drop for Postgres {
         let _gone = self.process.signal(Signal::QUIT);
         self.process.wait();
     }
+}
+
+/// A folder for a cluster, and whose it is.
+fn folder() -> Result<(TempDir, Option<&'static str>), Trouble> {
+    let dir = TempDir::with_prefix("mainstay-pg-").map_err(|error| Trouble::failed("make a directory", error))?;
+    let user = rustix::process::geteuid().is_root().then_some("postgres");
+    hand_over(dir.path(), user)?;
+    Ok((dir, user))
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
 }
 
 fn binaries() -> Result<PathBuf, Trouble> {

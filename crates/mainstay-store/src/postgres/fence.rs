@@ -180,9 +180,9 @@ impl Fencing<'_> {
         self.session.run(self.statement_end(), statement).await
     }
 
-    /// Fencing may take longer than a statement should.
+    /// A server under a storm of logins is slow, and this is not the time to lose the connection to it.
     fn statement_end(&self) -> Instant {
-        self.end.min(Instant::now() + self.way.limit)
+        self.end.min(Instant::now() + STATEMENT)
     }
 }
 
@@ -202,6 +202,8 @@ const SWEEP: &str = "WITH gone AS MATERIALIZED (
         SELECT DISTINCT pid FROM pg_locks
         WHERE locktype = 'virtualxid' AND pid NOT IN (SELECT pid FROM pg_stat_activity WHERE pid IS NOT NULL)
     )";
+/// Longest time for one statement.
+const STATEMENT: Duration = Duration::from_secs(5);
 /// How often sessions and prepared transactions are ended.
 const SWEEPS: usize = 2;
 /// How long those who are just logging in are waited for.

@@ -116,7 +116,8 @@ async fn send(
         };
         hints.seen(&seen, session.key);
         let now = (renewal.serving, renewal.next.clone());
-        if said.get(&renewal.lease) != Some(&now) {
+        // A tenure begins with a child that is starting.
+        if said.get(&renewal.lease).unwrap_or(&(Serving::Starting, None)) != &now {
             said.insert(renewal.lease.clone(), now);
             news.push(renewal.lease.clone());
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mainstay_core::lease::{Failure, Name};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 
 use super::hints::Hints;
@@ -134,7 +134,7 @@ async fn drive(
         match message {
             None => return wire.end("the connection was closed"),
             Some(Err(error)) => return wire.end(&sentence(&error, &host)),
-            Some(Ok(AsyncMessage::Notice(notice))) if notice.code().code().starts_with(WARNING) => {
+            Some(Ok(AsyncMessage::Notice(notice))) if matters(&notice) => {
                 wire.warnings.fetch_add(1, Ordering::AcqRel);
                 tracing::warn!(%host, warning = notice.message(), "the store's server warned");
             }
@@ -148,6 +148,13 @@ async fn drive(
     }
 }
 
+/// Whether a notice is a warning, other than that a session which was to be ended was gone already.
+fn matters(notice: &DbError) -> bool {
+    notice.code().code().starts_with(WARNING) && !notice.routine().is_some_and(|routine| SIGNALLING.contains(&routine))
+}
+
+/// What in the server says that there is no such session.
+const SIGNALLING: &[&str] = &["pg_signal_backend", "pg_terminate_backend"];
 /// The class of SQLSTATE that a warning has.
 const WARNING: &str = "01";
 /// After these nothing can be expected of the connection: it leads to a standby, or through a pooler.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainstay_core::lease::{Answer, Failure, Name, Request, Row, Stamp};
+use mainstay_core::lease::{Answer, Failure, Member, Name, Request, Row, Stamp};
 use rusqlite::{Transaction, TransactionBehavior};
 
 use super::lock::Locks;
@@ -102,7 +102,7 @@ impl From<rusqlite::Error> for Stop {
     }
 }
 
-/// The answer, and the row if it was changed.
+/// The answer, and the row if it or a member is not as it was.
 fn decide(
     step: &Transaction<'_>,
     locks: &Locks,
@@ -121,9 +121,12 @@ fn decide(
         (None, _) => return Err(Stop::Because(format!("the store has no lease `{lease}`: nobody guards it yet"))),
     };
     if let Request::Look { me } = request {
+        let same = |member: &Member| Member { age: me.age, ..member.clone() } == *me;
+        let known = rows::members(step, lease, now)?.iter().any(same);
         rows::note(step, lease, me, now)?;
         let members = rows::members(step, lease, now)?;
-        return Ok((Answer::Done { row, timeline, clock, members }, None));
+        let news = (!known).then(|| row.clone());
+        return Ok((Answer::Done { row, timeline, clock, members }, news));
     }
     let Some(new) = apply(&row, request, timeline, now) else {
         return Ok((Answer::Overtaken { row, timeline, clock }, None));

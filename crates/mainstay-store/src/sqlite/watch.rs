@@ -1,8 +1,9 @@
 //! Whoever wants to know when a lease changes or its lock becomes free.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use mainstay_core::lease::{Name, Nonce, Row, RowState};
+use mainstay_core::lease::{Member, Name, Nonce, Row, RowState, Stamp};
 use tokio::sync::mpsc;
 
 use super::lock::Locks;
@@ -23,6 +24,8 @@ struct Watched {
     row: Option<Row>,
     /// Whether `row` was ever read: what is found first is no news.
     known: bool,
+    /// The members, without how long ago they looked.
+    members: Vec<Member>,
     /// The tenure whose end was told.
     gone: Option<Nonce>,
     receivers: Vec<mpsc::Sender<Hint>>,
@@ -41,10 +44,10 @@ impl Watchers {
         !self.leases.is_empty()
     }
 
-    /// Tells of a row that this program wrote.
+    /// Tells of a row or a member that this program wrote.
     pub(super) fn tell(&mut self, lease: &Name, row: &Row) {
         if let Some(watched) = self.leases.get_mut(lease) {
-            (watched.row, watched.known) = (Some(row.clone()), true);
+            watched.row = Some(row.clone());
             watched.say(Hint::Look);
         }
     }
@@ -60,12 +63,14 @@ impl Watchers {
         for (lease, watched) in &mut self.leases {
             if written {
                 let row = rows::read(&database.connection, lease)?;
+                let mut members = rows::members(&database.connection, lease, Stamp::default())?;
+                members.iter_mut().for_each(|member| member.age = Duration::ZERO);
                 let news = match (&watched.row, &row) {
                     (Some(old), Some(new)) => is_news(old, new),
                     (None, None) => false,
                     _ => true,
-                };
-                watched.row = row;
+                } || members.iter().any(|member| !watched.members.contains(member));
+                (watched.row, watched.members) = (row, members);
                 if std::mem::replace(&mut watched.known, true) && news {
                     watched.say(Hint::Look);
                 }

@@ -10,7 +10,7 @@ use mainstay_core::lease::{Answer, Failure, MemberState, Name, Nonce, Request, R
 use mainstay_store::{Entry, Hint, Store, Tier};
 
 pub(crate) use tools::{
-    HOUR, SECOND, acquire, activate, answer, done, hint, look, member, name, renew, row_of, transfer,
+    HOUR, SECOND, acquire, activate, answer, done, hint, look, member, name, quiet, renew, row_of, transfer,
 };
 
 /// Runs all of it. Each call of `open` is another program's store in the same place.
@@ -122,6 +122,10 @@ async fn changes_are_told(open: &impl Fn() -> Arc<dyn Store>) {
     let (lease, one, two) = (name("changes"), open(), open());
     let seen = row_of(&look(&*one, &lease, 1).await);
     let (mut near, mut far) = (one.hints(&lease), two.hints(&lease));
+    quiet(&mut near).await;
+    look(&*two, &lease, 2).await;
+    hint(&mut near, Some(Hint::Look)).await;
+    hint(&mut far, Some(Hint::Look)).await;
     look(&*two, &lease, 2).await;
     hint(&mut near, None).await;
     hint(&mut far, None).await;
@@ -143,9 +147,10 @@ async fn the_end_of_a_holder_is_told(open: &impl Fn() -> Arc<dyn Store>) {
     let seen = row_of(&look(&*one, &lease, 1).await);
     let taken = done(&*one, &lease, acquire(Version { epoch: 0, seq: seen.seq }, Nonce(1), "a", HOUR)).await;
     done(&*one, &lease, activate(&taken, HOUR)).await;
+    look(&*two, &lease, 2).await;
     let mut hints = two.hints(&lease);
     let row = row_of(&look(&*two, &lease, 2).await);
-    hint(&mut hints, None).await;
+    quiet(&mut hints).await;
     drop(one);
     hint(&mut hints, Some(Hint::HolderGone)).await;
     let version = Version { epoch: row.epoch, seq: row.seq };

@@ -80,6 +80,11 @@ pub(crate) async fn hint(hints: &mut mpsc::Receiver<Hint>, expect: Option<Hint>)
     }
 }
 
+/// Waits until no hint comes any more.
+pub(crate) async fn quiet(hints: &mut mpsc::Receiver<Hint>) {
+    while tokio::time::timeout(QUIET, hints.recv()).await.is_ok() {}
+}
+
 pub(crate) fn serving(number: u32) -> Serving {
     [Serving::Starting, Serving::Ready, Serving::Yielding][number as usize % 3]
 }

@@ -1,0 +1,13 @@
+//! The store in PostgreSQL.
+
+mod fencing;
+mod kit;
+
+use crate::suite::conforms;
+use kit::Kit;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_conforms() {
+    let Some(kit) = Kit::start("it_conforms", &[]).await else { return };
+    conforms(|| kit.store()).await;
+}
