@@ -1,4 +1,24 @@
 //! One's own tenure: what confirms it, what ends it.
+//!
+//! # When a database is promoted
+//!
+//! A tenure ends with its history, unless [`Terms::lossless`] says that the promoted database has everything that the
+//! old one had acknowledged. Then it is carried on by one atomic step, [`Request::Carry`], that asks for the nonce, the
+//! old timeline and at least the `seq` that was acknowledged last. This keeps what a tenure promises:
+//!
+//! - *Nobody else holds the lease.* Somebody who had taken it would have been told so by the old history, and the row
+//!   would have its nonce here as well. One who was not told holds nothing until it reads its own nonce in the row.
+//!   Everybody else is in quarantine, and their `Acquire` names a version that this step changes.
+//! - *The child remembers nothing that is not written.* What was acknowledged to it is there, by the same word; of what
+//!   was not, its driver told it that it failed or is in doubt.
+//! - *Those who were fenced stay so.* Their roles are locked in the same history as the row. But a session that one of
+//!   them had on the standby, for reading, can write after the promotion, and fencing on the old primary did not end it:
+//!   hence one more [`Request::Fence`] at once.
+//! - *The old primary harms nobody*: without the standbys that it needs it acknowledges nothing.
+//!
+//! It is the operator's word, which a store can check beforehand but not afterwards: a row that lacks an acknowledged step
+//! proves that something was lost (and ends the tenure), a row that lacks none proves nothing about what the child wrote
+//! after the last renewal. So without that word there is no such step, even if by luck nothing was lost.
 
 use super::asks::{Pending, Track, What};
 use super::clocks::{Clocks, Moved, Sample};
