@@ -24,7 +24,8 @@ fn broken_files_are_reported_whole() {
 
 #[test]
 fn examples_are_good() {
-    let examples = files(&root().join("examples"), "toml");
+    let mut examples = files(&root().join("examples"), "toml");
+    examples.extend(files(&root().join("examples/failover"), "toml"));
     assert!(examples.len() >= 2);
     for file in examples {
         let output = check(&file);

@@ -96,3 +96,40 @@ pub(super) const CLIENT_IDLE: Duration = Duration::from_secs(75);
 pub(super) const CLIENT_REQUESTS: u64 = 100_000;
 /// [`super::typed::Limit::connections`]
 pub(super) const CONNECTIONS: u32 = 10_000;
+
+/// [`super::typed::Store::timeout`]; a lease's `renew` where that is less.
+pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(1);
+/// [`super::typed::Lease::renew`]
+pub(super) const RENEW: Duration = Duration::from_secs(1);
+/// [`super::typed::Lease::ttl`], in renewals: one may be lost, and a second be late.
+pub(super) const TTL_RENEWALS: u32 = 3;
+/// How long after the end of the holder's session a lease is taken early; half of `ttl` where that is less.
+pub(super) const EARLY: Duration = Duration::from_millis(500);
+/// [`super::typed::Lease::drain`]
+pub(super) const LEASE_DRAIN: Duration = Duration::from_secs(5);
+/// [`super::typed::Lease::fence_within`]
+pub(super) const FENCE_WITHIN: Duration = Duration::from_secs(15);
+/// [`super::typed::Guard::stop_within`]
+pub(super) const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// [`super::typed::Guard::kill_after`]: a store that is restarted is back by then.
+pub(super) const KILL_AFTER: Duration = Duration::from_secs(60);
+/// [`super::typed::Guard::priority`]
+pub(super) const PRIORITY: u32 = 100;
+/// [`super::typed::Guard::priority`] as "preferred".
+pub(super) const PREFERRED: u32 = 200;
+/// [`super::typed::Ready::every`]: while the child starts, this is what clients wait for too long.
+pub(super) const READY_EVERY: Duration = Duration::from_millis(100);
+/// [`super::typed::Ready::timeout`]
+pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(1);
+/// [`super::typed::Progress::every`]
+pub(super) const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+/// [`super::typed::Progress::timeout`]
+pub(super) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(5);
+/// [`super::typed::Hook::within`]
+pub(super) const HOOK_WITHIN: Duration = Duration::from_secs(30);
+/// [`super::typed::Restart::times`]
+pub(super) const RESTART_TIMES: u32 = 3;
+/// [`super::typed::Restart::within`]
+pub(super) const RESTART_WITHIN: Duration = Duration::from_secs(60);
+/// [`super::typed::Restart::backoff`]
+pub(super) const RESTART_BACKOFF: Duration = Duration::from_secs(1);

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use mainstay_proxy::params::Plan;
 
-use super::convert::convert;
+use super::convert::{Converted, convert};
 use super::fault::{Fault, Faults, Report};
+use super::leases::Leases;
 use super::map::Maps;
 use super::process::Process;
 use super::source::Sources;
@@ -19,6 +20,8 @@ pub struct Loaded {
     pub plan: Plan,
     /// What the process itself runs with.
     pub process: Process,
+    /// The leases it keeps or follows, if any.
+    pub leases: Option<Leases>,
     /// What an operator should know all the same.
     pub notes: Vec<Fault>,
     /// The files read.
@@ -53,11 +56,11 @@ pub fn load_text(path: &str, text: &str, folder: Option<&Path>, maps: &[String])
     let mut report = Report::default();
     let config = read_text(path, text, folder, &mut sources, &mut report);
     let mut maps = Maps::parse(maps, &mut report);
-    let (plan, process) = convert(&config, &sources, &mut maps, &mut report);
+    let Converted { plan, process, leases } = convert(&config, &sources, folder, &mut maps, &mut report);
     if report.has_faults() {
         Err(Faults { found: report.into_found(), sources })
     } else {
-        Ok(Loaded { plan, process, notes: report.into_found(), sources })
+        Ok(Loaded { plan, process, leases, notes: report.into_found(), sources })
     }
 }
 
@@ -79,8 +82,10 @@ impl Loaded {
             _ => format!("{number} {what}s"),
         };
         let nodes = self.plan.pools.iter().map(|pool| pool.nodes.len()).sum();
+        let guards = self.leases.as_ref().map_or(0, Leases::guards);
+        let guarded = if guards == 0 { String::new() } else { format!(", {}", count(guards, "guard")) };
         format!(
-            "{}, {} with {}, {}",
+            "{}, {} with {}, {}{guarded}",
             count(self.plan.listeners.len(), "listener"),
             count(self.plan.pools.len(), "pool"),
             count(nodes, "node"),

@@ -10,6 +10,7 @@ mod defs;
 pub mod docs;
 pub mod fault;
 pub mod import;
+pub mod leases;
 mod load;
 pub mod map;
 pub mod nginx;

@@ -1,6 +1,6 @@
 //! A configuration as TOML, in its shortest form. What it prints reads back as the same.
 
-use super::defs::{ACT, ADMIN, LIMIT, LISTEN, LOG, POOL, RETRY, RUN, Setting};
+use super::defs::{ACT, ADMIN, GUARD, LEASE, LIMIT, LISTEN, LOG, POOL, RETRY, RUN, STORE, Setting};
 use super::typed::{Config, Spanned};
 
 /// The TOML of `config`. Names must be such that the conversion takes them; others are quoted.
@@ -18,6 +18,9 @@ pub fn print(config: &Config) -> String {
     });
     named("retry", &mut config.retries, &mut text, |retry, text| keys(RETRY, retry, text));
     named("limit", &mut config.limits, &mut text, |limit, text| keys(LIMIT, limit, text));
+    single("store", STORE, &mut config.store, &mut text);
+    named("lease", &mut config.leases, &mut text, |lease, text| keys(LEASE, lease, text));
+    named("guard", &mut config.guards, &mut text, |guard, text| keys(GUARD, guard, text));
     text
 }
 
@@ -54,7 +57,8 @@ fn keys<T>(settings: &'static [Setting<T>], from: &mut T, text: &mut String) {
     }
 }
 
-fn key(name: &str) -> String {
+/// A key of a table, in quotes where it needs them.
+pub(super) fn key(name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if bare { name.to_owned() } else { super::defs::quoted(name) }
 }

@@ -2,7 +2,11 @@
 //! these types; [`super::convert`] turns them into what the program runs, and [`super::print`] back into TOML.
 //! `None` means "not typed": defaults are filled in by the conversion, in one place.
 
+mod lease;
+
 use std::time::Duration;
+
+pub use self::lease::{Guard, Hold, Hook, Lease, Progress, Ready, Restart, Store};
 
 /// A place in one of the files read (a configuration may include others).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +54,12 @@ pub struct Config {
     pub retries: Vec<(Spanned<String>, Retry)>,
     /// `[limit.NAME]`; `default` holds where none is named.
     pub limits: Vec<(Spanned<String>, Limit)>,
+    /// `[store]`
+    pub store: Store,
+    /// `[lease.NAME]`
+    pub leases: Vec<(Spanned<String>, Lease)>,
+    /// `[guard.NAME]`
+    pub guards: Vec<(Spanned<String>, Guard)>,
 }
 
 /// `[run]`: the process.
@@ -106,6 +116,8 @@ pub struct Pool {
     pub queue: Maybe<u32>,
     /// How long they may.
     pub queue_wait: Maybe<Duration>,
+    /// What waits while there is no leader.
+    pub hold: Maybe<Hold>,
     /// `refuse` or `try`.
     pub all_out: Maybe<String>,
     /// Time in which a returning node gets back to its full share.
@@ -135,6 +147,8 @@ pub struct Node {
     pub max_connections: Maybe<u32>,
     /// Its own rule of passive removal.
     pub eject: Maybe<Eject>,
+    /// Who holds the pool's lease when this node leads.
+    pub holder: Maybe<String>,
 }
 
 /// `policy`: a string, or a table with one key.
@@ -148,6 +162,8 @@ pub enum Policy {
     Primary(Maybe<String>),
     /// `{ hash = "client" }`, `"target"` or `"field:NAME"`
     Hash(Spanned<String>),
+    /// `{ leader = "LEASE" }`
+    Leader(Spanned<String>),
 }
 
 /// `eject`: `"off"`, or a table.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::config::typed::{
-    Act, Admin, Check, Config, Eject, ErrorPage, Limit, Listen, Log, Maybe, Mirror, Node, Policy, Pool, Retry, Route,
-    Run, Span, Spanned,
+    Act, Admin, Check, Config, Eject, ErrorPage, Guard, Hold, Hook, Lease, Limit, Listen, Log, Maybe, Mirror, Node,
+    Policy, Pool, Progress, Ready, Restart, Retry, Route, Run, Span, Spanned, Store,
 };
 
 /// A source of configurations.
@@ -24,6 +24,9 @@ impl Made {
             listens: self.tables(Self::listen),
             retries: self.tables(Self::retry),
             limits: self.tables(Self::limit),
+            store: Store { url: self.text(), password_file: self.text(), ca: self.text(), timeout: self.time() },
+            leases: self.tables(Self::lease),
+            guards: self.tables(Self::guard),
         }
     }
 
@@ -40,6 +43,7 @@ impl Made {
             max_connections: self.count(),
             queue: self.count(),
             queue_wait: self.time(),
+            hold: self.maybe(|made| Hold { requests: made.count(), bytes: made.size(), time: made.time() }),
             all_out: self.text(),
             slow_start: self.time(),
             resolve: self.time(),
@@ -61,15 +65,17 @@ impl Made {
             down: self.flag(),
             max_connections: self.count(),
             eject: self.maybe(Self::eject),
+            holder: self.text(),
         }
     }
 
     fn policy(&mut self) -> Policy {
-        match self.0.u8(..5) {
+        match self.0.u8(..6) {
             0 => Policy::Spread,
             1 => Policy::Least,
             2 => Policy::Primary(None),
             3 => Policy::Primary(Some(some(self.word()))),
+            4 => Policy::Leader(some(self.word())),
             _ => Policy::Hash(some(self.word())),
         }
     }
@@ -187,6 +193,74 @@ impl Made {
             requests: self.big_count(),
             connections: self.count(),
         }
+    }
+
+    fn lease(&mut self) -> Lease {
+        Lease {
+            renew: self.time(),
+            ttl: self.time(),
+            early: self.flag(),
+            takeover_unfenced: self.flag(),
+            synchronous: self.flag(),
+            drain: self.time(),
+            fence_within: self.time(),
+            database: self.text(),
+            group: self.text(),
+            roles: self.list(Self::word),
+        }
+    }
+
+    fn guard(&mut self) -> Guard {
+        Guard {
+            lease: self.text(),
+            name: self.text(),
+            role: self.text(),
+            run: self.list(Self::argument),
+            dir: self.text(),
+            env: (0..self.0.usize(..3)).map(|at| (some(format!("{at}{}", self.word())), some(self.word()))).collect(),
+            password_file: self.text(),
+            ready: self.maybe(Self::ready),
+            progress: self.maybe(|made| Progress {
+                run: made.list(Self::argument),
+                every: made.time(),
+                timeout: made.time(),
+                within: made.time(),
+            }),
+            unwell_after: self.time(),
+            prepare: self.maybe(Self::hook),
+            before: self.maybe(Self::hook),
+            after: self.maybe(Self::hook),
+            stop_signal: self.text(),
+            stop_within: self.time(),
+            restart: self.maybe(|made| Restart { times: made.count(), within: made.time(), backoff: made.time() }),
+            freeze: self.flag(),
+            kill_after: self.time(),
+            priority: self.maybe(|made| if made.0.bool() { made.0.u32(..).to_string() } else { made.word() }),
+            cgroup: self.text(),
+        }
+    }
+
+    fn ready(&mut self) -> Ready {
+        Ready {
+            tcp: self.text(),
+            http: self.text(),
+            run: self.list(Self::argument),
+            status: self.maybe(|made| made.0.u16(..)),
+            every: self.time(),
+            timeout: self.time(),
+            within: self.time(),
+        }
+    }
+
+    fn hook(&mut self) -> Hook {
+        let mut run = self.list(Self::argument);
+        run.push(some(self.argument()));
+        Hook { run, within: self.time() }
+    }
+
+    /// Text without white space: with it, a single one is taken for a whole command line.
+    fn argument(&mut self) -> String {
+        self.word().replace(char::is_whitespace, "_")
     }
 
     fn tables<T>(&mut self, mut make: impl FnMut(&mut Self) -> T) -> Vec<(Spanned<String>, T)> {

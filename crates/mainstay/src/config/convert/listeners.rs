@@ -40,10 +40,10 @@ pub(super) fn convert(cx: &mut Cx<'_>, rules: &mut Rules) -> Built {
     let config = cx.config;
     let groups = groups(cx);
     let does: Vec<Option<Does>> = config.listens.iter().map(|(name, listen)| does(cx, rules, name, listen)).collect();
-    if config.listens.is_empty() && !cx.broken.any() {
-        cx.report
-            .fault_anywhere("nothing listens")
-            .help("add [listen.NAME] with `at = \":PORT\"` and `to = \"http://POOL\"`");
+    if config.listens.is_empty() && config.guards.is_empty() && !cx.broken.any() {
+        cx.report.fault_anywhere("nothing listens, and nothing is guarded").help(
+            "add [listen.NAME] with `at = \":PORT\"` and `to = \"http://POOL\"`, or [guard.NAME] with `lease` and `run`",
+        );
     }
     let mut built = Built { listeners: Vec::new(), places: Vec::new() };
     for group in groups {

@@ -6,7 +6,10 @@ mod address;
 mod agree;
 mod checks;
 mod cross;
+mod guards;
 mod http;
+mod leader;
+mod leases;
 mod listeners;
 mod names;
 mod owner;
@@ -17,6 +20,8 @@ mod rules;
 mod target;
 mod template;
 
+use std::path::Path;
+
 use mainstay_proxy::params::Plan;
 
 use self::names::Broken;
@@ -24,13 +29,28 @@ use self::pools::Uses;
 pub use self::process::admin_address;
 use self::rules::Rules;
 use super::fault::{Fault, Report};
+use super::leases::Leases;
 use super::map::Maps;
 use super::process::Process;
 use super::source::Sources;
 use super::typed::{Config, Maybe, Span};
 
+/// What a configuration says.
+pub(super) struct Converted {
+    pub(super) plan: Plan,
+    pub(super) process: Process,
+    pub(super) leases: Option<Leases>,
+}
+
 /// Converts a configuration. Every fault goes to `report`; without one there, the result is what the program runs.
-pub(super) fn convert(config: &Config, sources: &Sources, maps: &mut Maps, report: &mut Report) -> (Plan, Process) {
+/// `folder` is the configuration's.
+pub(super) fn convert(
+    config: &Config,
+    sources: &Sources,
+    folder: Option<&Path>,
+    maps: &mut Maps,
+    report: &mut Report,
+) -> Converted {
     let broken = Broken::new(config, report);
     let mut cx = Cx { config, sources, report, maps, broken, uses: Uses::default(), unsure: false };
     names::check(&mut cx);
@@ -40,8 +60,9 @@ pub(super) fn convert(config: &Config, sources: &Sources, maps: &mut Maps, repor
     let plan = Plan { checkers, pools, listeners: built.listeners };
     cross::check(&mut cx, &plan, &built.places, &rules);
     let process = process::convert(&mut cx);
+    let leases = leases::convert(&mut cx, folder);
     cx.maps.check(cx.report);
-    (plan, process)
+    Converted { plan, process, leases }
 }
 
 /// What every part of the conversion needs.

@@ -10,7 +10,7 @@ use mainstay_proxy::params::{
 
 use super::address::{self, Host, Place};
 use super::checks::{self, Checking};
-use super::{Cx, or, template};
+use super::{Cx, leader, or, template};
 use crate::config::typed::{self, Maybe, Span, Spanned};
 use crate::config::{defaults, units};
 
@@ -67,6 +67,7 @@ pub(super) fn convert(cx: &mut Cx<'_>) -> (Vec<Pool>, Vec<Checker>) {
     for (index, (name, typed)) in config.pools.iter().enumerate() {
         let mut own = uses.uses.iter().enumerate().filter(|(_, used)| used.pool == index).peekable();
         let several = own.clone().count() > 1;
+        leader::check(cx, name, typed);
         let common = common(cx, name, typed);
         let checking: Vec<Checking> = typed.checks.iter().filter_map(|check| checks::check(cx, check)).collect();
         let nodes = nodes(cx, name, typed);
@@ -97,6 +98,7 @@ struct Parsed {
     role: Role,
     max_connections: Option<u32>,
     eject: Option<Eject>,
+    holder: Option<Arc<str>>,
 }
 
 /// A node's address for one port, and its name.
@@ -169,7 +171,7 @@ impl Parsed {
             max_connections: self.max_connections,
             eject: self.eject,
             checks,
-            holder: None,
+            holder: self.holder.clone(),
         })
     }
 
@@ -259,8 +261,10 @@ fn nodes(cx: &mut Cx<'_>, name: &Spanned<String>, pool: &typed::Pool) -> Vec<Par
             cx.fault(weight.span, "a weight of zero")
                 .help("write 1 or more, or `down = true` for a node that is not used");
         }
+        let place = address::node(&at.value).ok();
         parsed.push(Parsed {
-            place: address::node(&at.value).ok(),
+            holder: leader::holder(cx, pool, &node.value, place.as_ref()),
+            place,
             at,
             weight: or(node.value.weight, 1),
             role,
@@ -324,7 +328,7 @@ fn common(cx: &mut Cx<'_>, name: &Spanned<String>, pool: &typed::Pool) -> Pool {
         ),
         max_connections: limit(cx, pool.max_connections),
         queue: queue(cx, pool),
-        hold: defaults::HOLD,
+        hold: leader::hold(cx, pool),
         budget: Budget {
             ratio: or(pool.retry_ratio, defaults::RETRY_RATIO),
             per_second: or(pool.retry_per_second, defaults::RETRY_PER_SECOND),
@@ -393,6 +397,7 @@ fn policy(cx: &mut Cx<'_>, typed: &typed::Policy, told: bool) -> Policy {
             Policy::Primary { failback: Failback::After(after) }
         }
         typed::Policy::Hash(text) => Policy::Hash(hash_key(cx, text, told)),
+        typed::Policy::Leader(lease) => Policy::Leader { lease: lease.value.as_str().into() },
     }
 }
 

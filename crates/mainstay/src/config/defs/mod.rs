@@ -3,7 +3,11 @@
 
 mod act;
 mod check;
+mod guard;
+mod guarding;
+mod hold;
 mod kinds;
+mod lease;
 mod listen;
 mod nested;
 mod pool;
@@ -20,7 +24,10 @@ use ::toml::de::DeValue;
 
 pub(super) use self::act::{ACT, ERROR_PAGE, MIRROR};
 pub(super) use self::check::CHECK;
+pub(super) use self::guard::{GUARD, HOOK, PROGRESS, READY, RESTART};
+pub(super) use self::hold::HOLD;
 pub(super) use self::kinds::quoted;
+pub(super) use self::lease::{LEASE, STORE};
 pub(super) use self::listen::{LISTEN, ROUTE};
 pub(super) use self::pool::{EJECT, NODE, POOL};
 pub(super) use self::process::{ADMIN, LOG, RUN};

@@ -47,7 +47,8 @@ impl Kind for PolicyKind {
     type Slot = Maybe<Policy>;
 
     fn name(&self) -> String {
-        "`\"spread\"`, `\"least\"`, `\"primary\"`, `{ primary = ... }` or `{ hash = ... }`".to_owned()
+        "`\"spread\"`, `\"least\"`, `\"primary\"`, `{ primary = ... }`, `{ hash = ... }` or `{ leader = ... }`"
+            .to_owned()
     }
 
     fn read(&self, slot: &mut Self::Slot, value: &Value<'_>, cx: &mut Decoder<'_>) {
@@ -58,9 +59,10 @@ impl Kind for PolicyKind {
                 "primary" => Some(Policy::Primary(None)),
                 other => {
                     let what = format!("there is no policy \"{other}\"");
-                    let words = ["spread", "least", "primary", "hash"];
+                    let words = ["spread", "least", "primary", "hash", "leader"];
                     let help = match crate::config::fault::did_you_mean(other, words) {
                         Some("hash") => "write { hash = \"client\" }, \"target\" or \"field:NAME\"".to_owned(),
+                        Some("leader") => "write { leader = \"LEASE\" }".to_owned(),
                         Some(guess) => format!("did you mean \"{guess}\"?"),
                         None => "write \"spread\", \"least\", \"primary\" or { hash = \"client\" }".to_owned(),
                     };
@@ -85,6 +87,7 @@ impl Kind for PolicyKind {
             Policy::Primary(None) => quoted("primary"),
             Policy::Primary(Some(failback)) => format!("{{ primary = {} }}", quoted(&failback.value)),
             Policy::Hash(key) => format!("{{ hash = {} }}", quoted(&key.value)),
+            Policy::Leader(lease) => format!("{{ leader = {} }}", quoted(&lease.value)),
         })
     }
 }
@@ -95,11 +98,12 @@ fn policy_table(table: &Table<'_>, value: &Value<'_>, cx: &mut Decoder<'_>) -> O
         (Some((key, inner)), None) => match key.get_ref().as_ref() {
             "primary" => return Some(Policy::Primary(cx.text(inner, "a time or \"never\" behind \"primary\""))),
             "hash" => return cx.text(inner, "text behind \"hash\"").map(Policy::Hash),
+            "leader" => return cx.text(inner, "the name of a lease behind \"leader\"").map(Policy::Leader),
             other => cx.bad(value, &format!("there is no policy \"{other}\" with a value")),
         },
         _ => cx.bad(value, "a policy is a table with one key"),
     }
-    .help("write { primary = \"30s\" } or { hash = \"client\" }");
+    .help("write { primary = \"30s\" }, { hash = \"client\" } or { leader = \"LEASE\" }");
     None
 }
 
@@ -269,7 +273,7 @@ impl Kind for ErrorPages {
     }
 }
 
-fn plain<T: Default>(
+pub(super) fn plain<T: Default>(
     settings: &'static [Setting<T>],
     table: &Table<'_>,
     entry: &Value<'_>,
@@ -295,7 +299,7 @@ fn required<T: Default>(
 }
 
 /// Says that a key is missing, unless it is there with a value that was refused.
-fn missing(entry: &Value<'_>, key: &str, table: &Table<'_>, cx: &mut Decoder<'_>) {
+pub(super) fn missing(entry: &Value<'_>, key: &str, table: &Table<'_>, cx: &mut Decoder<'_>) {
     match table.get(key) {
         None => cx.bad(entry, &format!("this entry has no \"{key}\"")).help(format!("add `{key} = ...`")),
         Some(typed) if typed.get_ref().as_str() == Some("") => {
@@ -306,7 +310,7 @@ fn missing(entry: &Value<'_>, key: &str, table: &Table<'_>, cx: &mut Decoder<'_>
 }
 
 /// A table as an inline table.
-fn inline<T: Clone>(settings: &'static [Setting<T>], from: &T) -> String {
+pub(super) fn inline<T: Clone>(settings: &'static [Setting<T>], from: &T) -> String {
     let mut pairs = Vec::new();
     pairs_of(settings, &mut from.clone(), &mut pairs);
     if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }

@@ -1,5 +1,6 @@
 //! `[pool.NAME]` and the tables in it.
 
+use super::guarding::Holding;
 use super::kinds::{BigCount, Checks, Count, Ejection, Flag, Nodes, PolicyKind, Ratio, Required, Text, Time};
 use super::{Of, Setting, Standard};
 use crate::config::defaults;
@@ -24,7 +25,8 @@ pub(in crate::config) static POOL: &[Setting<Pool>] = &[
               `{ primary = \"30s\" }` goes back to a better node once that has been in for so long, \
               `{ primary = \"never\" }` only when the current one goes out. `{ hash = \"client\" }`: the same node for \
               the same client address; `\"target\"`: for the same request target; `\"field:NAME\"`: for the same value \
-              of a request field.",
+              of a request field. `{ leader = \"LEASE\" }`: the node whose holder has that lease, and none but that one; \
+              while there is none, requests wait (`hold`).",
     },
     Setting {
         key: "check",
@@ -91,6 +93,13 @@ pub(in crate::config) static POOL: &[Setting<Pool>] = &[
         default: Standard::Time(defaults::QUEUE_WAIT),
         example: r#""500ms""#,
         doc: "How long they may wait before they are answered 503.",
+    },
+    Setting {
+        key: "hold",
+        field: &Of(|pool: &mut Pool| &mut pool.hold, Holding),
+        default: Standard::Words("`{ requests = 1000, bytes = \"16MiB\", time = \"30s\" }`"),
+        example: r#"{ requests = 200, time = "10s" }"#,
+        doc: "What waits while a pool with the policy `leader` has none, instead of failing.",
     },
     Setting {
         key: "all_out",
@@ -185,6 +194,13 @@ pub(in crate::config) static NODE: &[Setting<Node>] = &[
         default: Standard::Words("the pool's"),
         example: r#""off""#,
         doc: "Its own rule of passive removal.",
+    },
+    Setting {
+        key: "holder",
+        field: &Of(|node: &mut Node| &mut node.holder, Text("a name")),
+        default: Standard::Words("the host of `at`"),
+        example: r#""corda-1""#,
+        doc: "The name of the guard that runs the node, where the policy is `leader`.",
     },
 ];
 

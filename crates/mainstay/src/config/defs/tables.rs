@@ -1,6 +1,9 @@
 //! The tables as the reference shows them.
 
-use super::{ACT, ADMIN, CHECK, EJECT, ERROR_PAGE, LIMIT, LISTEN, LOG, MIRROR, NODE, POOL, RETRY, ROUTE, RUN, Setting};
+use super::{
+    ACT, ADMIN, CHECK, EJECT, ERROR_PAGE, GUARD, HOLD, HOOK, LEASE, LIMIT, LISTEN, LOG, MIRROR, NODE, POOL, PROGRESS,
+    READY, RESTART, RETRY, ROUTE, RUN, STORE, Setting,
+};
 
 /// A table of settings.
 pub(in crate::config) struct Section {
@@ -38,6 +41,7 @@ pub(in crate::config) fn sections() -> Vec<Section> {
             rows(CHECK),
         ),
         section("`eject`", "The keys of an `eject` table.", rows(EJECT)),
+        section("`hold`", "The keys of a `hold` table.", rows(HOLD)),
         section(
             "[listen.NAME]",
             "Where clients connect. What it does with them is an [action](#an-action), whose keys stand in the same \
@@ -63,6 +67,17 @@ pub(in crate::config) fn sections() -> Vec<Section> {
             "What clients may send and how long they may take. `[limit.default]` holds where no other is named.",
             rows(LIMIT),
         ),
+        section("[store]", "Where leases are kept. Only where there is a `[lease.NAME]`.", rows(STORE)),
+        section("[lease.NAME]", "What at most one of several machines holds.", rows(LEASE)),
+        section("[guard.NAME]", "A command that runs only while its lease is held.", rows(GUARD)),
+        section("`ready`", "The keys of a `ready` table.", rows(READY)),
+        section("`progress`", "The keys of a `progress` table.", rows(PROGRESS)),
+        section(
+            "`prepare`, `before` and `after`",
+            "A list of texts is short for a table with `run` alone.",
+            rows(HOOK),
+        ),
+        section("`restart`", "The keys of a `restart` table.", rows(RESTART)),
         section("[run]", "The process.", rows(RUN)),
         section("[admin]", "The listener for operators.", rows(ADMIN)),
         section("[log]", "What is written where.", rows(LOG)),

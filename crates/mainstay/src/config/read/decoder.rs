@@ -170,7 +170,7 @@ impl<'r> Decoder<'r> {
 }
 
 /// The entries of a table in the order of the file.
-pub(super) fn in_order<'t, 'i>(
+pub(in crate::config) fn in_order<'t, 'i>(
     table: &'t DeTable<'i>,
 ) -> Vec<(&'t TomlSpanned<DeString<'i>>, &'t TomlSpanned<DeValue<'i>>)> {
     let mut entries: Vec<_> = table.iter().collect();
