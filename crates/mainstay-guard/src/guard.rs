@@ -135,7 +135,15 @@ impl Guard {
         orders.mark_changed();
         let (mut kept, mut stays, alarm) = (true, true, self.alarm.clone());
         self.handle(Event::Clean);
-        while !self.machine.is_over() {
+        loop {
+            let over = self.machine.is_over();
+            if over {
+                self.end();
+            }
+            // As long as somebody keeps the lease, he waits to hear that his orders are taken up.
+            if over && (!kept || self.report.is_closed()) {
+                return;
+            }
             tokio::select! {
                 biased;
                 changed = orders.changed(), if kept => {
@@ -152,9 +160,9 @@ impl Guard {
                 () = alarm.rung() => self.handle(Event::Tick),
                 Some((number, said)) = hears.recv() => self.hear(number, said),
                 Some((number, found)) = finds.recv() => self.find(number, found),
+                () = self.report.closed(), if over => {}
             }
         }
-        self.end();
     }
 
     fn handle(&mut self, event: Event) {
@@ -362,17 +370,20 @@ impl Guard {
         }
     }
 
-    fn end(self) {
-        if let Some(cgroup) = &self.cgroup
+    /// Leaves nothing behind, with nothing running and nothing to be started any more.
+    fn end(&mut self) {
+        if self.status.borrow().over {
+            return;
+        }
+        if let Some(cgroup) = self.cgroup.take()
             && let Err(error) = cgroup.remove()
         {
             // The next guard of this name finds it.
             tracing::warn!(guard = %self.params.name, "could not remove {}: {error}", cgroup.path().display());
         }
-        let Self { lock, status, .. } = self;
         // Whoever is told that it is over may start the next.
-        drop(lock);
-        status.send_modify(|status| status.over = true);
+        self.lock.release();
+        self.status.send_modify(|status| status.over = true);
     }
 }
 

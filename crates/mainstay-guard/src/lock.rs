@@ -74,6 +74,12 @@ impl Lock {
         file.write_all(text.as_bytes())
     }
 
+    /// Lets another have it.
+    pub(crate) fn release(&self) {
+        // It fails for no lock that is held; and it ends with this process.
+        let _released = flock(&self.file, FlockOperation::Unlock);
+    }
+
     /// A descriptor to inherit.
     pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
         Ok(self.file.try_clone()?.into())
@@ -165,12 +171,16 @@ impl Record {
 
 /// Kills what carries a guard's mark. What was still there.
 fn sweep(tag: &str, lock: Option<FileId>, is_meant: impl Fn(&Process) -> bool) -> io::Result<Vec<u32>> {
-    let marked = processes::marked(&format!("{MARK}={tag}"), lock)?;
-    let marked: Vec<Process> = marked.into_iter().filter(is_meant).collect();
-    for process in &marked {
-        process.signal(Signal::KILL)?;
-    }
-    Ok(marked.iter().map(|process| process.pid.as_raw_nonzero().get().unsigned_abs()).collect())
+    let (mut left, mut result) = (Vec::new(), Ok(()));
+    processes::marked(&format!("{MARK}={tag}"), lock, |process| {
+        if is_meant(&process) {
+            if let Err(error) = process.signal(Signal::KILL) {
+                result = Err(error);
+            }
+            left.push(process.pid.as_raw_nonzero().get().unsigned_abs());
+        }
+    })?;
+    result.map(|()| left)
 }
 
 fn open(folder: &Path, path: &Path) -> io::Result<File> {

@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use mainstay_io::clock;
 use mainstay_io::lines::LineSender;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
@@ -67,8 +69,17 @@ struct Passage {
 impl Passage {
     async fn run(mut self, mut pipe: pipe::Receiver) {
         let mut bytes = vec![0; READ];
+        let (mut since, mut taken) = (clock::now(), 0_usize);
         while let Ok(read @ 1..) = pipe.read(&mut bytes).await {
             self.take(bytes.get(..read).unwrap_or_default());
+            taken = taken.saturating_add(read);
+            let passed = clock::now().since(since);
+            if passed >= SECOND {
+                (since, taken) = (clock::now(), 0);
+            } else if taken >= MOST_PER_SECOND {
+                // Whoever floods waits: passing it on costs as much as writing it did.
+                tokio::time::sleep(SECOND.saturating_sub(passed)).await;
+            }
         }
         let (lines, count) = self.cut.rest();
         self.send(lines, count);
@@ -148,6 +159,9 @@ impl Cutter {
 
 /// Bytes read at a time.
 const READ: usize = 16 * 1024;
+/// Bytes a second that are taken of one run's standard output or error.
+const MOST_PER_SECOND: usize = 8 * 1024 * 1024;
+const SECOND: Duration = Duration::from_secs(1);
 /// Longest line that is passed on in one piece, in bytes.
 const LONGEST: usize = 8 * 1024;
 

@@ -140,15 +140,23 @@ impl FileId {
     }
 }
 
-/// Everything but this process that carries a guard's mark: it was started with `setting` in its environment, or has the
-/// lock of `file`.
-pub(crate) fn marked(setting: &str, file: Option<FileId>) -> io::Result<Vec<Process>> {
+/// Finds everything but this process that carries a guard's mark: it was started with `setting` in its environment, or
+/// has the lock of `file`. Each is given to `found` as soon as it is known.
+pub(crate) fn marked(setting: &str, file: Option<FileId>, mut found: impl FnMut(Process)) -> io::Result<()> {
     let mine = getpid().as_raw_nonzero().get();
-    // A child of this process that is just being started has all that this process has.
-    let has_lock = |process: &Process| process.parent != mine && file.is_some_and(|file| process.has_lock_of(file));
-    let is_marked = |process: &Process| process.has_in_environment(setting) || has_lock(process);
-    let is_meant = |process: &Process| process.pid.as_raw_nonzero().get() != mine && !process.has_ended();
-    Ok(all()?.into_iter().filter(is_meant).filter(is_marked).collect())
+    let mut all = all()?;
+    all.retain(|process| {
+        let others = process.pid.as_raw_nonzero().get() != mine && !process.has_ended();
+        let is_marked = others && process.has_in_environment(setting);
+        if is_marked {
+            found(*process);
+        }
+        // A child of this process that is just being started has all that this process has.
+        others && !is_marked && process.parent != mine
+    });
+    // This takes longer: there are many descriptors.
+    all.into_iter().filter(|process| file.is_some_and(|file| process.has_lock_of(file))).for_each(found);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -205,7 +213,11 @@ mod tests {
         let other = std::fs::File::open(&path).unwrap();
         let mut without = sleep(std::process::Command::new("sleep").stdin(other));
         let file = FileId::of(&path);
-        let marked = || marked(&setting, file).unwrap();
+        let marked = || {
+            let mut found = Vec::new();
+            marked(&setting, file, |process| found.push(process)).unwrap();
+            found
+        };
         let begun = std::time::Instant::now();
         while marked().len() < 2 {
             assert!(begun.elapsed().as_secs() < 10, "{:?}", marked());

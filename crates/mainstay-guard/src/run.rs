@@ -110,7 +110,8 @@ impl Run {
             self.line.kills.store(true, Ordering::Relaxed);
         }
         let text = order.to_string();
-        match self.line.stream.try_write(text.as_bytes()) {
+        // Not through the event loop, which learns only later that there is room.
+        match rustix::io::write(&self.line.stream, text.as_bytes()) {
             Ok(written) if written == text.len() => {
                 self.line.unheard.fetch_add(1, Ordering::Relaxed);
             }

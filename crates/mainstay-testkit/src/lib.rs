@@ -6,6 +6,7 @@
 //!
 //! Read first: [`tessera`], [`Postgres`], [`Process`].
 
+pub mod child;
 mod geth;
 mod netns;
 mod postgres;

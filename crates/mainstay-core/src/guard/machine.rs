@@ -1,10 +1,10 @@
-use std::time::Duration;
-
+use super::event::{Action, Ending, Event, Job, Permit};
 use super::restart::Restart;
 use super::rules::{Finish, Rules};
+use super::running::{End, Part, Running};
 use super::wellness::{Finding, HandOver, Wellness};
 use crate::Moment;
-use crate::lease::{ChildState, Name, Nonce, Order, Report, Standing, Tenure, Wish};
+use crate::lease::{ChildState, Name, Nonce, Report, Standing, Tenure, Wish};
 
 /// One guard's decisions. Hand it what happens, and the time, with [`Machine::handle`]; do the actions it pushes, in
 /// order; hand it [`Event::Tick`] at [`Machine::deadline`].
@@ -26,96 +26,6 @@ pub struct Machine {
     finished: Option<Ending>,
 }
 
-/// What happens.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// The last word of the lease.
-    Order(Order),
-    /// Whatever a predecessor left behind is known to be gone.
-    Clean,
-    /// The run's command was started.
-    Started,
-    /// The run has ended, all of its processes: the only proof there is.
-    Ended(Ending),
-    /// The ready check's result; a failure with its reason.
-    Checked(Result<(), Name>),
-    /// What the progress check showed; `None`: it failed.
-    Progressed(Option<Name>),
-    /// The program is to end.
-    Leave,
-    /// Nothing but that time has passed.
-    Tick,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Start this. There is no other run.
-    Run(Job),
-    /// The run may go on until `until`, is frozen from then on, and killed at `kill_at`. Thaw it if it is frozen.
-    Allow {
-        /// See there.
-        until: Moment,
-        /// See there.
-        kill_at: Moment,
-    },
-    /// Freeze the run now; kill it at `kill_at`.
-    Freeze {
-        /// See there.
-        kill_at: Moment,
-    },
-    /// Ask the run to end, thaw it if it is frozen, and kill it at `by`.
-    Stop {
-        /// See there.
-        by: Moment,
-    },
-    /// Kill the run.
-    Kill,
-}
-
-/// A run: a command with all of its processes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Job {
-    /// Makes ready for a switch-over.
-    Prepare {
-        /// Which one.
-        switch: Nonce,
-        /// Then it is killed.
-        kill_at: Moment,
-    },
-    /// Comes before the child.
-    Before(Permit),
-    /// The child.
-    Child(Permit),
-    /// Comes when the child is gone.
-    After {
-        /// Then it is killed.
-        kill_at: Moment,
-    },
-}
-
-/// Under which tenure something runs, and how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Permit {
-    /// The tenure.
-    pub tenure: Tenure,
-    /// Then it is frozen.
-    pub until: Moment,
-    /// Then it is killed.
-    pub kill_at: Moment,
-}
-
-/// How the command of a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// With this exit code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-    /// It could not be started, or nobody saw its end. Why, as a sentence.
-    Failed(Name),
-}
-
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one of it for each guard")]
 enum State {
@@ -131,34 +41,6 @@ enum State {
     Running(Running),
     /// `after` runs. What follows it.
     After(Next),
-}
-
-#[derive(Clone, Debug)]
-struct Running {
-    tenure: Tenure,
-    part: Part,
-    end: End,
-    frozen: Option<Moment>,
-    /// Said last, so that nothing is said twice.
-    told: Action,
-}
-
-#[derive(Clone, Debug)]
-enum Part {
-    Before { kill_at: Moment },
-    Child(Wellness),
-}
-
-/// Whether a run was told to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    No,
-    /// Asked to, at the latest by the first moment, and by the second as it was said last.
-    Stopping {
-        bound: Moment,
-        by: Moment,
-    },
-    Killed,
 }
 
 /// What follows a run of the child.
@@ -504,109 +386,5 @@ impl Machine {
             self.hand_over = Some(format!("{reason}; that was too often in {:?}", rule.within).into());
         }
         self.state = State::Waiting { tenure, until };
-    }
-}
-
-impl Running {
-    fn new(permit: &Permit, part: Part) -> Self {
-        let told = Action::Allow { until: permit.until, kill_at: permit.kill_at };
-        Self { tenure: permit.tenure.clone(), part, end: End::No, frozen: None, told }
-    }
-
-    fn follow(&mut self, permit: &Standing, leave: Option<Moment>, rules: &Rules, now: Moment, out: &mut Vec<Action>) {
-        if self.end == End::Killed {
-            return;
-        }
-        let stops = matches!(self.end, End::Stopping { .. });
-        match permit {
-            Standing::Held { tenure, until, kill_at } if tenure.nonce == self.tenure.nonce => {
-                if stops || leave.is_some_and(|leave| now >= leave) {
-                    self.stop(*until, rules.stop_within, now, out);
-                } else {
-                    self.allow(*until, *kill_at, now, out);
-                }
-            }
-            Standing::Frozen { tenure, kill_at } if tenure.nonce == self.tenure.nonce && rules.freeze && !stops => {
-                self.freeze(*kill_at, now, out);
-            }
-            Standing::Yield { tenure, until }
-                if tenure.nonce == self.tenure.nonce && matches!(self.part, Part::Child(_)) =>
-            {
-                self.stop(*until, rules.stop_within, now, out);
-            }
-            _ => self.kill(out),
-        }
-    }
-
-    fn allow(&mut self, until: Moment, kill_at: Moment, now: Moment, out: &mut Vec<Action>) {
-        if let (Some(since), Part::Child(wellness)) = (self.frozen.take(), &mut self.part) {
-            wellness.skip(now.since(since));
-        }
-        self.tell(Action::Allow { until, kill_at: self.bound(kill_at) }, out);
-    }
-
-    fn freeze(&mut self, kill_at: Moment, now: Moment, out: &mut Vec<Action>) {
-        if self.frozen.is_none() {
-            self.frozen = Some(now);
-        }
-        self.tell(Action::Freeze { kill_at: self.bound(kill_at) }, out);
-    }
-
-    /// Asks it to end. It has until `until`, and until so long after it was asked first.
-    fn stop(&mut self, until: Moment, within: Duration, now: Moment, out: &mut Vec<Action>) {
-        let bound = match self.end {
-            End::Stopping { bound, .. } => bound,
-            End::No | End::Killed => now + within,
-        };
-        let by = until.min(bound);
-        if now >= by {
-            return self.kill(out);
-        }
-        self.frozen = None;
-        self.end = End::Stopping { bound, by };
-        self.tell(Action::Stop { by }, out);
-    }
-
-    fn kill(&mut self, out: &mut Vec<Action>) {
-        self.end = End::Killed;
-        self.tell(Action::Kill, out);
-    }
-
-    fn tell(&mut self, action: Action, out: &mut Vec<Action>) {
-        if self.told != action {
-            self.told = action.clone();
-            out.push(action);
-        }
-    }
-
-    fn bound(&self, kill_at: Moment) -> Moment {
-        match self.part {
-            Part::Before { kill_at: by } => kill_at.min(by),
-            Part::Child(_) => kill_at,
-        }
-    }
-}
-
-impl std::fmt::Display for Ending {
-    /// What the command did, to stand after its name.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Code(code) => write!(f, "ended with exit code {code}"),
-            Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
-            Self::Failed(reason) => write!(f, "failed: {reason}"),
-        }
-    }
-}
-
-impl Ending {
-    /// The exit code a program gives that ends as its command did: 128 and the signal's number for a signal.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        let code = match self {
-            Self::Code(code) => *code,
-            Self::Signal(signal) => 128_i32.saturating_add(*signal),
-            Self::Failed(_) => 1,
-        };
-        u8::try_from(code).unwrap_or(u8::MAX)
     }
 }

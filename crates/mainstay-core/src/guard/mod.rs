@@ -7,12 +7,17 @@
 //! A successor that is started before its tenure and held at a gate would be one more [`Job`], that has no tenure and
 //! becomes the child of one.
 
+mod event;
 mod machine;
 mod restart;
 mod rules;
+mod running;
+#[cfg(test)]
+mod tests;
 mod wellness;
 
-pub use machine::{Action, Ending, Event, Job, Machine};
+pub use event::{Action, Ending, Event, Job, Permit};
+pub use machine::Machine;
 pub use restart::{Restart, RestartRule};
 pub use rules::{Finish, Rules};
 pub use wellness::{Finding, HandOver, Wellness, WellnessRule};

@@ -39,6 +39,7 @@ async fn guard(words: &[String]) -> Result<u8, String> {
     let params = params(words).ok_or("see the head of this program")??;
     let (to, orders) = watch::channel(Order { number: 0, standing: Standing::Without });
     let mut guard = Guard::start(params, orders).await.map_err(|error| error.to_string())?;
+    let mut status = guard.status.clone();
     let (send, mut lines) = mpsc::channel(16);
     std::thread::spawn(move || {
         std::io::stdin().lines().map_while(Result::ok).all(|line| send.blocking_send(line).is_ok())
@@ -53,10 +54,8 @@ async fn guard(words: &[String]) -> Result<u8, String> {
                 }
                 None => return Err("nobody is there".to_owned()),
             },
-            report = guard.reports.recv() => match report {
-                Some(report) => say(&format!("report {:?}", report.child)),
-                None => break,
-            },
+            Some(report) = guard.reports.recv() => say(&format!("report {:?}", report.child)),
+            over = status.wait_for(|status| status.over) => break drop(over),
         }
     }
     let code = guard.ended().await;

@@ -16,7 +16,7 @@ use mainstay_io::deadline::Deadline;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::mm::MlockAllFlags;
-use rustix::process::{Pid, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group};
 use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
 
 use super::Orders;
@@ -78,6 +78,15 @@ enum Command {
         pid: Pid,
     },
     Ended,
+}
+
+impl Command {
+    /// Reaches most of the run in one step, before anybody is looked for. What it does not reach is found.
+    fn signal_group(&self, signal: Signal) {
+        if let Self::Starting { pid, .. } | Self::Runs { pid } = self {
+            let _sent = kill_process_group(*pid, signal);
+        }
+    }
 }
 
 impl Watch {
@@ -224,12 +233,16 @@ impl Watch {
         match &mut self.phase {
             Phase::Waiting | Phase::Running { .. } | Phase::Stopping { .. } => {}
             Phase::Frozen { stands, .. } => {
+                if !*stands && self.orders.cgroup.is_none() {
+                    self.command.signal_group(Signal::STOP);
+                }
                 let frozen = self.group.freeze();
                 *stands = matches!(frozen, Ok(true));
                 self.attempt("freeze its processes", frozen.map(drop));
             }
             Phase::Killing { times } => {
                 *times = times.saturating_add(1);
+                self.command.signal_group(Signal::KILL);
                 let killed = self.group.kill();
                 self.attempt("kill its processes", killed);
             }
