@@ -11,6 +11,7 @@ mod geth;
 mod netns;
 mod postgres;
 mod process;
+mod relay;
 pub mod tessera;
 mod trouble;
 
@@ -18,4 +19,5 @@ pub use geth::{Geth, geth_binary};
 pub use netns::Netns;
 pub use postgres::Postgres;
 pub use process::{Launch, Process, free_port, until};
+pub use relay::{Relay, Way};
 pub use trouble::{Trouble, skipped};

@@ -61,7 +61,7 @@ impl Line {
     /// The session, or why there is none at `deadline`.
     pub(super) async fn session(&self, deadline: Instant) -> Result<Arc<Session>, Failure> {
         let mut link = self.link.clone();
-        let up = link.wait_for(|link| matches!(link, Link::Up(_)));
+        let up = link.wait_for(|link| matches!(link, Link::Up(session) if !session.is_over()));
         if let Ok(Ok(found)) = timeout_at(deadline, up).await
             && let Link::Up(session) = &*found
         {

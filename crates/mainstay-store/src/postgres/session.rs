@@ -50,7 +50,7 @@ impl Session {
         deadline: Instant,
         statement: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Failure> {
-        if self.client.is_closed() {
+        if self.is_over() {
             return Err(Failure::NotDone(format!("{}: {}", self.host, self.wire.why()).into()));
         }
         let warnings = self.wire.warnings.load(Ordering::Acquire);
@@ -75,6 +75,11 @@ impl Session {
     pub(super) fn doom(&self, why: &str) -> Failure {
         self.wire.end(why);
         Failure::Unknown(format!("{}: {why}", self.host).into())
+    }
+
+    /// Whether nothing is to be sent any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.client.is_closed() || self.wire.over.borrow().is_some()
     }
 
     /// Waits for its end, and says why.

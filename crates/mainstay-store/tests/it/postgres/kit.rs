@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Config, Error, NoTls};
 
 use crate::suite::{HOUR, SECOND, answer, done, look, name, row_of};
 
-pub(super) struct Kit {
+pub(crate) struct Kit {
     pub(super) server: Postgres,
 }
 
@@ -20,7 +20,7 @@ pub(super) const LEASE: &str = "bank-a";
 
 impl Kit {
     /// A server whose database `mainstay` holds a store, with two roles for one lease. `None` where there is no PostgreSQL.
-    pub(super) async fn start(test: &str, settings: &[&str]) -> Option<Self> {
+    pub(crate) async fn start(test: &str, settings: &[&str]) -> Option<Self> {
         let kit = Self::bare(test, settings).await?;
         let said = init(&kit.settings(None), &[plan()]).await.unwrap();
         assert!(said.iter().any(|text| text.contains("partya_1")), "{said:?}");
@@ -61,7 +61,7 @@ impl Kit {
         open(&self.settings(None)).unwrap()
     }
 
-    pub(super) fn guard(&self, role: &str) -> Arc<dyn Store> {
+    pub(crate) fn guard(&self, role: &str) -> Arc<dyn Store> {
         open(&self.settings(Some(role))).unwrap()
     }
 

@@ -1,10 +1,11 @@
 //! The store in PostgreSQL.
 
+mod faults;
 mod fencing;
 mod kit;
 
 use crate::suite::conforms;
-use kit::Kit;
+pub(crate) use kit::Kit;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_conforms() {

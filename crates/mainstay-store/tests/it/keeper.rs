@@ -1,0 +1,132 @@
+//! Two programs keep one lease, over real stores.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_core::lease::{
+    ChildState, Identity, LeaseView, MemberState, Name, Order, Phase, Report, Standing, Terms, Wanted,
+};
+use mainstay_store::keeper::draw;
+use mainstay_store::{Keeper, Location, Settings, Store, open};
+use mainstay_testkit::until;
+use tokio::task::JoinHandle;
+
+use crate::postgres::Kit;
+use crate::suite::name;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_changes_hands_in_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = Location::Sqlite(dir.path().join("mainstay.db"));
+    changes_hands(|_| open(&Settings::new(at.clone())).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_changes_hands_in_postgresql() {
+    let Some(kit) = Kit::start("a_lease_changes_hands_in_postgresql", &[]).await else { return };
+    changes_hands(|role| kit.guard(role)).await;
+}
+
+async fn changes_hands(store: impl Fn(&str) -> Arc<dyn Store>) {
+    let lease = name("bank-a");
+    let one = Program::start(store("partya_1"), &lease, "a");
+    one.holds().await;
+    let two = Program::start(store("partya_2"), &lease, "b");
+    two.sees("a").await;
+    assert_eq!(two.standing(), Standing::Without);
+    let begun = Instant::now();
+    drop(one);
+    two.holds().await;
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(500) && took < Duration::from_millis(2500), "taken over early: {took:?}");
+    let counters = two.keeper.counters();
+    assert_eq!((counters.tenures_total(), counters.lost_total()), (1, 0));
+    assert!(counters.left(mainstay_io::clock::boot()) > Duration::from_millis(500));
+    let three = Program::start(store("partya_1"), &lease, "c");
+    three.sees("b").await;
+    let status = two.keeper.status();
+    let fit = async || status.borrow().members.iter().any(|it| &*it.name == "c" && it.state == MemberState::Standby);
+    until("it is not known as fit", BOUND, fit).await.unwrap();
+    let wanted = Wanted::Switch { to: Some(name("c")), after: Duration::ZERO };
+    let (_, asked) = two.keeper.command(wanted).await;
+    assert_eq!(asked, Ok(()));
+    three.holds().await;
+    two.sees("c").await;
+    assert_eq!(two.standing(), Standing::Without);
+    let mut entries = Vec::new();
+    until("the history is not written", BOUND, async || {
+        entries = three.store.history(Some(&lease), 100).await.unwrap_or_default();
+        entries.iter().filter(|entry| &*entry.what == "ready").count() >= 3
+    })
+    .await
+    .unwrap_or_else(|trouble| panic!("{trouble}: {entries:?}"));
+    let by: Vec<&str> = entries.iter().filter(|it| &*it.what == "acquired").map(|it| &*it.by).collect();
+    assert_eq!(by, ["a", "b", "c"]);
+}
+
+/// A program with a guard whose child does at once whatever it is told.
+struct Program {
+    keeper: Arc<Keeper>,
+    store: Arc<dyn Store>,
+    guard: JoinHandle<()>,
+}
+
+impl Program {
+    fn start(store: Arc<dyn Store>, lease: &Name, holder: &str) -> Self {
+        let me = Identity { name: name(holder), instance: draw(), priority: 100 };
+        let mut terms = Terms::new(lease.clone(), me, Duration::from_secs(1), Duration::from_secs(3));
+        terms.early = Some(Duration::from_millis(500));
+        let keeper = Arc::new(Keeper::start(Arc::clone(&store), terms).unwrap());
+        let guard = tokio::spawn(guard(keeper.orders(), keeper.reports()));
+        Self { keeper, store, guard }
+    }
+
+    fn standing(&self) -> Standing {
+        self.keeper.orders().borrow().standing.clone()
+    }
+
+    async fn holds(&self) {
+        let (orders, view) = (self.keeper.orders(), self.keeper.view());
+        let me = self.keeper.terms().me.name.clone();
+        let held = until("it does not hold the lease", BOUND, async || {
+            matches!(orders.borrow().standing, Standing::Held { .. }) && is_led(&view.borrow(), &me)
+        });
+        held.await.unwrap_or_else(|trouble| panic!("{me}: {trouble}: {:?}", self.keeper.status().borrow()));
+    }
+
+    async fn sees(&self, holder: &str) {
+        let (view, holder) = (self.keeper.view(), name(holder));
+        let seen = until("it does not see the leader", BOUND, async || is_led(&view.borrow(), &holder));
+        seen.await.unwrap_or_else(|trouble| panic!("{trouble}: {:?}", *view.borrow()));
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.guard.abort();
+    }
+}
+
+fn is_led(view: &LeaseView, holder: &Name) -> bool {
+    view.phase == Phase::Ready && view.holder.as_ref() == Some(holder)
+}
+
+async fn guard(mut orders: tokio::sync::watch::Receiver<Order>, reports: tokio::sync::watch::Sender<Option<Report>>) {
+    loop {
+        let Order { number, standing } = orders.borrow_and_update().clone();
+        let (nonce, child, prepared) = match standing {
+            Standing::Without => (None, ChildState::Gone, None),
+            Standing::Prepare { switch } => (None, ChildState::Gone, Some(switch)),
+            Standing::Held { tenure, .. } => (Some(tenure.nonce), ChildState::Ready, None),
+            Standing::Frozen { tenure, .. } => (Some(tenure.nonce), ChildState::Frozen, None),
+            Standing::Yield { tenure, .. } => (Some(tenure.nonce), ChildState::Gone, None),
+        };
+        reports.send_replace(Some(Report { order: number, nonce, child, wish: None, prepared }));
+        if orders.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Longest time for anything to happen.
+const BOUND: Duration = Duration::from_secs(10);
