@@ -9,11 +9,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::{Client, Config, Row};
 
+use super::admin::pooler;
 use super::hints::Hints;
 use super::session::{self, Session};
 use super::sql::{SCHEMA_VERSION, Statements, TIMELINE};
 use super::tls::Tls;
-use super::trouble::sentence;
+use super::trouble::{POOLER, sentence};
 use super::url::Url;
 use crate::Secret;
 
@@ -96,7 +97,11 @@ impl Line {
 async fn maintain(way: Way, hints: Arc<Hints>, publish: watch::Sender<Link>) {
     let (mut pause, mut was_up) = (PAUSE_MIN, false);
     loop {
-        match find(&way, &hints).await {
+        let found = match find(&way, &hints).await {
+            Ok(session) if !was_up => without_pooler(&way, session).await,
+            found => found,
+        };
+        match found {
             Ok(session) => {
                 let session = Arc::new(session);
                 tracing::debug!(host = %session.host, "connected to the store");
@@ -116,6 +121,22 @@ async fn maintain(way: Way, hints: Arc<Hints>, publish: watch::Sender<Link>) {
         }
         // Apart from each other, so that a database that comes back is not met by all at once.
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+    }
+}
+
+/// The session, unless what is set up in it is not there for the next statement. Asked once: later, each answer says
+/// which process of the server it comes from.
+async fn without_pooler(way: &Way, session: Session) -> Result<Session, String> {
+    match pooler::is_between(way, &session.host).await {
+        Ok(false) => Ok(session),
+        Ok(true) => {
+            session.doom(POOLER);
+            Err(format!("{}: {POOLER}", session.host))
+        }
+        Err(why) => {
+            tracing::debug!(%why, "look for a pooler in between");
+            Ok(session)
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod check;
 mod init;
-mod pooler;
+pub(super) mod pooler;
 
 pub(crate) use check::check;
 pub(crate) use init::{init, script};

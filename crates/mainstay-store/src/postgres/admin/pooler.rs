@@ -6,7 +6,7 @@ use crate::postgres::line::{self, Way};
 
 /// Whether there is. With two connections: as long as one is within a transaction it has a server process to itself, so
 /// that the other is given another one, if processes are given out by the transaction.
-pub(super) async fn is_between(way: &Way, host: &str) -> Result<bool, String> {
+pub(in crate::postgres) async fn is_between(way: &Way, host: &str) -> Result<bool, String> {
     let targets = way.url.targets(way.password.as_ref(), way.limit);
     let Some((_, config)) = targets.into_iter().find(|(name, _)| name == host) else { return Ok(false) };
     let (one, two) = (line::bare(host, &config, way).await?, line::bare(host, &config, way).await?);

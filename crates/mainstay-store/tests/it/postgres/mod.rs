@@ -1,8 +1,11 @@
 //! The store in PostgreSQL.
 
+mod admin;
 mod faults;
 mod fencing;
 mod kit;
+mod load;
+mod tls;
 
 use crate::suite::conforms;
 pub(crate) use kit::Kit;
