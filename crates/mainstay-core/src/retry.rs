@@ -158,6 +158,17 @@ pub fn decide(rule: &RetryRule<'_>, attempt: &Attempt) -> Decision {
     }
 }
 
+/// Decides whether a request may wait and be sent again where only one node may have it: to that node, or to the one that
+/// follows it. How long it waits is not decided here; `tries` counts the tries of which something was sent.
+///
+/// # Errors
+/// Why it may not.
+pub fn again_later(rule: &RetryRule<'_>, attempt: &Attempt) -> Result<(), Stop> {
+    may_repeat(rule, attempt)?;
+    let bounded = rule.tries != 0 && attempt.sent == Sent::Some;
+    if bounded && attempt.tries >= rule.tries { Err(Stop::Tries) } else { Ok(()) }
+}
+
 /// Whether doing a request twice is the same as doing it once (RFC 9110 section 9.2.2). Methods are case-sensitive,
 /// and one that is not known may do anything.
 #[must_use]
@@ -275,6 +286,23 @@ mod tests {
         check(RULE, Attempt { nodes_left: 0, failure: Failure::Status(404), ..GET }, End(Stop::Nodes));
         check(RULE, Attempt { nodes_left: 0, connection: Connection::Reused, ..GET }, Same);
         check(RULE, Attempt { nodes_left: 0, connection: Connection::Reused, ..POST }, End(Stop::Method));
+    }
+
+    #[test]
+    fn what_may_wait_for_the_one_node_is_sent_again_later() {
+        for (attempt, expect) in [
+            (GET, Ok(())),
+            (Attempt { failure: Failure::NodeOut, nodes_left: 0, elapsed: Duration::MAX, ..GET }, Ok(())),
+            (Attempt { tries: 3, ..GET }, Err(Stop::Tries)),
+            (Attempt { failure: Failure::Timeout, ..GET }, Err(Stop::Rule)),
+            (POST, Err(Stop::Method)),
+            (Attempt { failure: Failure::NodeOut, ..POST }, Err(Stop::Method)),
+            (Attempt { sent: Sent::Nothing, failure: Failure::Connect, tries: 99, ..POST }, Ok(())),
+            (Attempt { body: Body::Gone, ..GET }, Err(Stop::Body)),
+            (Attempt { answer: Answer::Begun, ..GET }, Err(Stop::Begun)),
+        ] {
+            assert_eq!(again_later(&RULE, &attempt), expect, "{attempt:?}");
+        }
     }
 
     #[test]

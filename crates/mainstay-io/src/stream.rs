@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::RecvFlags;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -128,6 +129,15 @@ impl Stream {
         matches!(rustix::net::recv(self.as_fd(), &mut [0_u8; 1], flags), Err(rustix::io::Errno::AGAIN))
     }
 
+    /// Whether the peer has said that it sends no more, or is gone, also while bytes of it are still to be read. Asks the
+    /// operating system at this moment and leaves the event loop's view as it is.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        let mut look = [PollFd::from_borrowed_fd(self.as_fd(), PollFlags::RDHUP)];
+        // HUP and ERR are told unasked (poll(2)).
+        rustix::event::poll(&mut look, Some(&Timespec::default())).is_ok_and(|told| told > 0)
+    }
+
     /// Says that nothing more will be written.
     ///
     /// # Errors
@@ -189,6 +199,25 @@ mod tests {
         let listener = std::net::TcpListener::bind(to).expect("the port is free again");
         connect(to).await.expect("somebody listens");
         drop(listener);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_has_left_is_noticed_behind_bytes_that_are_not_read() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut ours = Stream::Tcp(listener.accept().await.unwrap().0);
+        client.write_all(b"POST").await.unwrap();
+        poll_fn(|cx| ours.poll_readable(cx)).await.unwrap();
+        assert!(!ours.has_left(), "it has only spoken");
+        drop(client);
+        let gone = async {
+            while !ours.has_left() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), gone).await.expect("noticed");
+        let mut buf = [0; 8];
+        assert_eq!(poll_fn(|cx| ours.poll_read(cx, &mut buf)).await.unwrap(), 4, "what it said is still there");
     }
 
     #[tokio::test]

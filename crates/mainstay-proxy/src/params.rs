@@ -21,6 +21,24 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
 }
 
+impl Plan {
+    /// Whether a listener speaks HTTP to the nodes of the pool with this index, mirrors included.
+    #[must_use]
+    pub fn speaks_http(&self, pool: usize) -> bool {
+        let is_it = |id: PoolId| id.0 as usize == pool;
+        let http = self.listeners.iter().filter_map(|listener| match &listener.service {
+            Service::Http(http) => Some(http),
+            Service::Tcp(_) => None,
+        });
+        let routes = http.flat_map(|http| &http.sites).flat_map(|site| &site.routes);
+        let mut forwards = routes.filter_map(|route| match &route.action {
+            Action::Forward(forward) => Some(forward),
+            Action::Reply(_) => None,
+        });
+        forwards.any(|forward| is_it(forward.pool) || forward.mirrors.iter().any(|mirror| is_it(mirror.pool)))
+    }
+}
+
 /// Index into [`Plan::pools`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub u32);

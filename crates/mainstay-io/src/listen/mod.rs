@@ -104,7 +104,7 @@ pub struct Socket {
 /// A listening socket in a worker's event loop.
 #[derive(Debug)]
 pub struct Listener {
-    _file: Option<Arc<SocketFile>>,
+    file: Option<Arc<SocketFile>>,
     kind: Kind,
 }
 
@@ -148,7 +148,44 @@ impl Listener {
             None => Kind::Tcp(TcpListener::from_std(socket.socket.into())?),
             Some(_) => Kind::Unix(UnixListener::from_std(socket.socket.into())?),
         };
-        Ok(Self { _file: socket.file, kind })
+        Ok(Self { file: socket.file, kind })
+    }
+
+    /// Stops listening and keeps the address, so that whoever connects is refused by the operating system. Clients that
+    /// wait to be accepted are reset: accept them first. Not for a unix socket, which cannot listen again: it stays as it
+    /// is, and clients wait.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn close(self) -> io::Result<Socket> {
+        let socket = match self.kind {
+            Kind::Tcp(listener) => {
+                let socket = socket2::Socket::from(listener.into_std()?);
+                // Else another program could have the address while nobody listens.
+                socket.set_reuse_address(false)?;
+                // For a listening socket this means to stop (Linux keeps an address that was bound by its port).
+                socket.shutdown(std::net::Shutdown::Read)?;
+                socket
+            }
+            Kind::Unix(listener) => listener.into_std()?.into(),
+        };
+        Ok(Socket { file: self.file, socket })
+    }
+
+    /// Listens again on what [`Self::close`] gave; the kernel keeps up to `backlog` connections waiting.
+    ///
+    /// # Errors
+    /// The operating system's.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn reopen(socket: Socket, backlog: u32) -> io::Result<Self> {
+        if socket.file.is_none() {
+            // As it was bound: its connections may still have the address.
+            socket.socket.set_reuse_address(true)?;
+            socket.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        }
+        Self::from_socket(socket)
     }
 
     /// Whether a client waits to be accepted, asked of the operating system at this moment.
@@ -208,8 +245,12 @@ pub fn keep_alive(stream: &Stream) {
 }
 
 fn bind_tcp(address: SocketAddr, backlog: i32, workers: usize) -> io::Result<Bound> {
-    let first = bound_socket(address)?;
+    let mut first = bound_socket(address)?;
     let local = first.local_addr()?.as_socket().unwrap_or(address);
+    if address.port() == 0 {
+        // One that was bound by its port keeps it while it does not listen.
+        first = bound_socket_beside(local)?;
+    }
     let mut sockets = vec![first];
     for _ in 1..workers {
         sockets.push(bound_socket_beside(local)?);

@@ -225,3 +225,23 @@ fn paths_that_cannot_be_are_explained() {
     let longest = directory.file(&"x".repeat(error::PATH_MAX - directory.0.as_os_str().len() - 1));
     bind(&unix(&longest), 16, 1).expect("the longest path there can be");
 }
+
+#[tokio::test]
+async fn a_closed_port_refuses_and_stays_ours_until_it_is_open_again() {
+    for workers in [1, 2] {
+        let bound = bind(&tcp("127.0.0.1:0"), 64, workers).expect("bind");
+        let address = port_of(&bound);
+        let mut listeners: Vec<_> =
+            bound.sockets.into_iter().map(|s| Listener::from_socket(s).expect("open")).collect();
+        for _ in 0..3 {
+            let closed: Vec<_> = listeners.into_iter().map(|listener| listener.close().expect("close")).collect();
+            let error = TcpStream::connect(address).expect_err("it is closed");
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+            check_refused(&Place::Tcp(address), "another program listens there already");
+            listeners = closed.into_iter().map(|socket| Listener::reopen(socket, 64).expect("reopen")).collect();
+            let client = TcpStream::connect(address).expect("it is open again");
+            let (_, _, peer) = accept_any(&listeners).await;
+            assert_eq!(peer, client.local_addr().ok());
+        }
+    }
+}

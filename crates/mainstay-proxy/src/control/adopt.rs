@@ -12,7 +12,7 @@ use super::node::{Node, rule};
 use super::probe::{Ask, Life};
 use super::prober::{Key, Prober, Schedule};
 use super::{MAX_LIFE_TIMEOUT, MIN_LIFE_TIMEOUT};
-use crate::params::{self, Action, Address, Checker, Plan, PoolId, Role, Service};
+use crate::params::{self, Address, Checker, Plan, Role};
 
 impl Board {
     /// Runs `plan` from now on, and publishes it. Probers and names that are new have no task yet.
@@ -178,18 +178,7 @@ fn names_of(plan: &Plan) -> BTreeMap<Arc<str>, Duration> {
 
 /// The sign of life the nodes of a pool can be asked for: HTTP where a listener speaks it to them.
 fn life_of(plan: &Plan, pool: usize) -> Life {
-    let is_it = |id: PoolId| id.0 as usize == pool;
-    let http = plan.listeners.iter().filter_map(|listener| match &listener.service {
-        Service::Http(http) => Some(http),
-        Service::Tcp(_) => None,
-    });
-    let mut forwards =
-        http.flat_map(|http| &http.sites).flat_map(|site| &site.routes).filter_map(|route| match &route.action {
-            Action::Forward(forward) => Some(forward),
-            Action::Reply(_) => None,
-        });
-    let spoken = forwards.any(|forward| is_it(forward.pool) || forward.mirrors.iter().any(|mirror| is_it(mirror.pool)));
-    if spoken { Life::Http } else { Life::Connect }
+    if plan.speaks_http(pool) { Life::Http } else { Life::Connect }
 }
 
 /// No check follows another sooner, whatever is configured: a node must not be checked to death.

@@ -60,6 +60,8 @@ counters! {
         buffered: Gauge,
         /// Pipes in use to carry bytes from socket to socket, at most [`mainstay_io::Pipes::AT_ONCE`].
         pipes: Gauge,
+        /// Number of the last snapshot taken up.
+        snapshot: Gauge,
         /// Turns of the worker's timer; one that does not turn is stuck.
         ticks: Counter,
     }
@@ -104,6 +106,24 @@ counters! {
         no_node: Counter,
         /// Retries not made because the pool's budget was spent.
         budget_spent: Counter,
+        /// Requests and connections held while there is no leader, or it has no connection free.
+        held: Gauge,
+        /// Bytes of them that are kept in memory.
+        held_bytes: Gauge,
+        /// All that were ever held.
+        held_total: Counter,
+        /// Those of them that went to a leader.
+        hold_released: Counter,
+        /// Those of them that were held for too long (503; a connection was reset).
+        hold_timed_out: Counter,
+        /// Those of them whose client left first; they were never sent.
+        hold_left: Counter,
+        /// Requests refused because as much was held as may be (503).
+        hold_refused: Counter,
+        /// Clients that left while they waited for a connection in the queue; their requests were never sent.
+        queue_left: Counter,
+        /// How often a listener was closed, so that connections are refused.
+        hold_closed: Counter,
     }
 }
 
@@ -235,6 +255,8 @@ kinds! {
         Invalid = "invalid",
         /// It went out while the request waited on it.
         WentOut = "went_out",
+        /// It lost the lease that its pool follows.
+        Demoted = "demoted",
         /// It answered with a status that the retry rule does not take for an answer.
         Status = "status",
     }

@@ -80,6 +80,11 @@ impl Registry {
         workers.values().filter_map(|one| one.answered.get()).max()
     }
 
+    /// The oldest snapshot that a worker has taken up last.
+    pub fn snapshot(&self) -> u64 {
+        self.lock().workers.values().map(|one| one.snapshot.get()).min().unwrap_or(0)
+    }
+
     /// How often each worker's timer has turned.
     pub fn ticks(&self) -> Vec<u64> {
         self.lock().workers.values().map(|one| one.ticks.get()).collect()

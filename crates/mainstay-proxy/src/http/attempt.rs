@@ -19,9 +19,9 @@ use super::up::Upload;
 use super::write::write_with_head;
 use super::{Conn, Flow};
 use crate::params::Forward;
-use crate::pool::{Connection, Node, Pool, connect, share};
+use crate::pool::{Connection, Guard, Node, Pool, connect, share};
 use crate::view::Event;
-use crate::worker::{KILL, NODE_OUT};
+use crate::worker::{DEMOTED, NODE_OUT, ON_NODE};
 
 /// How a try ended.
 pub(super) enum Attempt {
@@ -64,22 +64,26 @@ pub(super) struct Aim<'a> {
     pub(super) node: &'a Node,
     /// The node's index in its pool.
     pub(super) index: u32,
+    /// Whether it must be a new connection, because one that had idled has just failed.
+    pub(super) fresh: bool,
 }
 
 impl Conn {
     /// Sends the request to a node and brings the client its answer.
     pub(super) async fn attempt(&mut self, job: &mut Job, buffers: &mut Buffers, aim: &Aim<'_>) -> Attempt {
-        self.slot.lower(NODE_OUT);
+        self.slot.lower(NODE_OUT | DEMOTED);
         self.slot.tag(aim.node.tag);
-        self.slot.hear(NODE_OUT | KILL);
+        self.slot.hear(ON_NODE);
         // What must not be done twice must not ride on a connection that is about to end.
         let certain = !job.method.is_idempotent();
-        let mut up = match aim.pool.take_idle(aim.index, self.now, certain) {
+        let mut begun = job.take_begun();
+        let idle = if aim.fresh { None } else { aim.pool.take_idle(aim.index, self.now, certain, &mut begun) };
+        let mut up = match idle {
             Some(up) => {
                 job.account.connect = None;
                 up
             }
-            None => match Box::pin(self.dial(job, aim)).await {
+            None => match Box::pin(self.dial(job, aim, begun)).await {
                 Ok(up) => up,
                 Err(failed) => return Attempt::Failed(failed),
             },
@@ -165,8 +169,8 @@ impl Conn {
     }
 
     /// Opens a connection to the node, at the first of its addresses that takes one.
-    async fn dial(&mut self, job: &mut Job, aim: &Aim<'_>) -> Result<Connection, Failed> {
-        let Some(guard) = aim.pool.begin(aim.index) else {
+    async fn dial(&mut self, job: &mut Job, aim: &Aim<'_>, begun: Option<Guard>) -> Result<Connection, Failed> {
+        let Some(guard) = begun.or_else(|| aim.pool.begin(aim.index)) else {
             return Err(Failed::before(retry::Failure::Connect, Outcome::Busy));
         };
         let begun = clock::now();
@@ -189,7 +193,9 @@ impl Conn {
                 }
                 Ok(Err(error)) => Failed::before(retry::Failure::Connect, Outcome::of_connect(&error)),
                 Err(Interrupt::Expired) => Failed::before(retry::Failure::Connect, Outcome::ConnectTimeout),
-                Err(Interrupt::Signal(_)) => return Err(Failed::before(retry::Failure::NodeOut, Outcome::NodeOut)),
+                Err(Interrupt::Signal(signals)) => {
+                    return Err(Failed::before(retry::Failure::NodeOut, Outcome::of_signal(signals)));
+                }
             };
         }
         Err(failed)
@@ -294,12 +300,17 @@ impl Failed {
     pub(super) fn of_interrupt(up: &Connection, interrupt: Interrupt) -> Self {
         match interrupt {
             Interrupt::Expired => Self::after(up, retry::Failure::Timeout, Outcome::Timeout),
-            Interrupt::Signal(_) => Self::after(up, retry::Failure::NodeOut, Outcome::NodeOut),
+            Interrupt::Signal(signals) => Self::after(up, retry::Failure::NodeOut, Outcome::of_signal(signals)),
         }
     }
 }
 
 impl Outcome {
+    /// What it is called when these signals end a wait on a node.
+    fn of_signal(signals: u8) -> Self {
+        if signals & DEMOTED == 0 { Self::NodeOut } else { Self::Demoted }
+    }
+
     /// What a refused connection is called.
     pub(super) fn of_connect(error: &io::Error) -> Self {
         if mainstay_io::is_exhaustion(error) { Self::NoResources } else { Self::Refused }

@@ -15,7 +15,7 @@ use super::write::{WriteEnd, write_now, write_rest};
 use super::{Conn, Flow};
 use crate::params::Forward;
 use crate::pool::Connection;
-use crate::worker::{KILL, NODE_OUT};
+use crate::worker::{CUT, DEMOTED, KILL, ON_NODE};
 
 impl Conn {
     /// Passes on the answer's body as it comes. `Again` when it is through.
@@ -55,7 +55,7 @@ impl Conn {
                 Ok(count) if count > 0 => count,
                 _ => {
                     // The client must not take the part for the whole.
-                    job.account.reason = "node_lost_in_answer";
+                    job.account.reason = self.lost_in_answer();
                     return Flow::Abort;
                 }
             };
@@ -79,7 +79,7 @@ impl Conn {
             return None;
         }
         let mut transfer = Transfer::new(&self.worker.pipes, length)?;
-        self.slot.hear(NODE_OUT | KILL);
+        self.slot.hear(ON_NODE);
         let mut patience = forward.read_timeout.min(job.table.limits.send_timeout);
         loop {
             let before = transfer.left();
@@ -93,12 +93,13 @@ impl Conn {
                 }
                 Ok(Err(TransferEnd::Unable)) => return None,
                 Err(Interrupt::Expired) if transfer.left() < before => continue,
-                Err(Interrupt::Signal(signals)) if signals & KILL == 0 => {
-                    self.slot.hear(KILL);
+                Err(Interrupt::Signal(signals)) if signals & CUT == 0 => {
+                    self.slot.hear(CUT);
                     // What it has said already may still be on its way to a client that is slow.
                     patience = if transfer.waits_for_receiver() { patience } else { patience.min(LAST_WORDS) };
                     continue;
                 }
+                Err(Interrupt::Signal(signals)) if signals & KILL == 0 => "demoted",
                 Ok(Err(TransferEnd::Sender)) => "node_lost_in_answer",
                 Ok(Err(TransferEnd::Receiver)) => "client_gone",
                 Err(_) if transfer.waits_for_receiver() => "client_does_not_read",
@@ -108,15 +109,20 @@ impl Conn {
         }
     }
 
+    /// Why the node gave no more of its answer.
+    fn lost_in_answer(&self) -> &'static str {
+        if self.slot.raised() & DEMOTED == 0 { "node_lost_in_answer" } else { "demoted" }
+    }
+
     async fn read_body(&mut self, up: &mut Connection, forward: &Forward) -> Result<usize, ()> {
-        self.slot.hear(NODE_OUT | KILL);
+        self.slot.hear(ON_NODE);
         self.slot.set(clock::now() + forward.read_timeout);
         loop {
             let (worker, stream) = (&self.worker, &mut up.stream);
             match self.slot.wait(|cx| stream.poll_read(cx, &mut worker.lent.borrow_mut())).await {
                 Ok(read) => return read.map_err(|_| ()),
-                Err(Interrupt::Signal(signals)) if signals & KILL == 0 => {
-                    self.slot.hear(KILL);
+                Err(Interrupt::Signal(signals)) if signals & CUT == 0 => {
+                    self.slot.hear(CUT);
                     self.slot.set(clock::now() + LAST_WORDS);
                 }
                 Err(_) => return Err(()),
@@ -178,7 +184,7 @@ impl Conn {
     pub(super) async fn pass_interim(&mut self, job: &mut Job, buffers: &mut Buffers) -> Result<(), Flow> {
         buffers.spill.extend_from_slice(&buffers.reply);
         let pushed = self.push_down(job, buffers).await;
-        self.slot.hear(NODE_OUT | KILL);
+        self.slot.hear(ON_NODE);
         pushed
     }
 }

@@ -20,7 +20,7 @@ use super::write::write_now;
 use super::{Conn, Flow};
 use crate::counters::Limit;
 use crate::pool::Connection;
-use crate::worker::{KILL, NODE_OUT};
+use crate::worker::{CUT, KILL, ON_NODE};
 
 /// What moved, or can.
 enum Event {
@@ -71,7 +71,7 @@ impl Conn {
         up: &mut Connection,
         answer: &mut Answer,
     ) -> Flow {
-        self.slot.hear(NODE_OUT | KILL);
+        self.slot.hear(ON_NODE);
         let mut node_is_out = false;
         let mut node_first = false;
         while !job.is_sent(buffers) {
@@ -87,11 +87,12 @@ impl Conn {
             self.now = clock::now();
             let result = match moved {
                 Ok(event) => self.moved(job, buffers, aim, up, answer, event),
-                Err(Interrupt::Signal(signals)) if signals & KILL == 0 => {
-                    self.slot.hear(KILL);
+                Err(Interrupt::Signal(signals)) if signals & CUT == 0 => {
+                    self.slot.hear(CUT);
                     node_is_out = true;
                     continue;
                 }
+                Err(Interrupt::Signal(signals)) if signals & KILL == 0 => Err("demoted"),
                 Err(Interrupt::Signal(_)) => Err("killed"),
                 Err(Interrupt::Expired) => Err(self.stuck(job, aim, waits)),
             };

@@ -13,8 +13,8 @@ use super::spares::Buffers;
 use super::{Conn, Flow};
 use crate::counters;
 use crate::params::{Forward, HostRule, Retry};
-use crate::pool::Key;
-use crate::view::Event;
+use crate::pool::{Key, Node, Pool};
+use crate::view::{Event, Standing};
 use crate::worker::KILL;
 
 impl Conn {
@@ -22,20 +22,29 @@ impl Conn {
     pub(super) async fn forward(&mut self, job: &mut Job, buffers: &mut Buffers, forward: &Forward) -> Flow {
         let Some(pool) = job.route.pool.clone() else { return Flow::Abort };
         pool.count_request(job.begun);
-        let mut same = None;
+        // A node that has failed over a connection that had idled, and one that was waited for.
+        let (mut same, mut given) = (None, None);
         let mut in_turn = !pool.is_line();
         let flow = loop {
+            let fresh = same.is_some() && given.is_none();
             let key = if buffers.key.is_empty() { Key::None } else { Key::Bytes(&buffers.key) };
-            let picked = if in_turn { same.take().or_else(|| pool.pick(key, &buffers.tried, self.now)) } else { None };
+            let picked = if in_turn {
+                given.take().or_else(|| same.take()).or_else(|| pool.pick(key, &buffers.tried, self.now))
+            } else {
+                None
+            };
             let Some(index) = picked else {
                 match Box::pin(self.no_node(job, buffers, &pool)).await {
-                    Ok(()) => in_turn = true,
+                    Ok(index) => {
+                        in_turn = true;
+                        given = Some(index);
+                    }
                     Err(flow) => break flow,
                 }
                 continue;
             };
             let Some(node) = pool.node(index) else { break Flow::Abort };
-            let aim = &Aim { forward, pool: &pool, node, index };
+            let aim = &Aim { forward, pool: &pool, node, index, fresh };
             buffers.tried.push(index);
             if forward.host == HostRule::Node {
                 self.rewrite_head(job, buffers, aim);
@@ -57,6 +66,10 @@ impl Conn {
                 break Flow::Abort;
             }
             match decision {
+                Decision::Another if pool.holds() => {
+                    self.make_wait(&pool, node, buffers);
+                    in_turn = false;
+                }
                 Decision::Another => {}
                 Decision::Same => {
                     buffers.tried.pop();
@@ -72,6 +85,15 @@ impl Conn {
         flow
     }
 
+    /// The one node that may have the request has failed: it is held, and so is whatever comes behind it. When the node
+    /// is still said to lead, it is tried again in a moment.
+    fn make_wait(&self, pool: &Pool, node: &Node, buffers: &mut Buffers) {
+        buffers.tried.clear();
+        if node.standing() == Standing::In {
+            pool.stall(self.now);
+        }
+    }
+
     /// Writes the head anew for a node that is to see its own name as Host.
     fn rewrite_head(&self, job: &Job, buffers: &mut Buffers, aim: &Aim<'_>) {
         let head = self.input.get(..job.head_len).unwrap_or_default();
@@ -84,20 +106,33 @@ impl Conn {
     /// Whether the request is tried again after this try, which is not among the buffers' `tries` yet.
     pub(super) fn again(&self, job: &Job, buffers: &Buffers, aim: &Aim<'_>, failed: &Failed) -> Decision {
         let now = self.now;
-        let decision = retry::decide(
-            &core_rule(&aim.forward.retry),
-            &retry::Attempt {
-                failure: failed.failure,
-                sent: failed.sent,
-                repeatable: job.method.is_idempotent(),
-                answer: retry::Answer::NotBegun,
-                body: job.kept,
-                connection: failed.connection,
-                tries: u32::try_from(buffers.tries.len() + 1).unwrap_or(u32::MAX),
-                nodes_left: aim.pool.left(&buffers.tried),
-                elapsed: now.since(job.begun),
-            },
-        );
+        let mut rule = core_rule(&aim.forward.retry);
+        let mut attempt = retry::Attempt {
+            failure: failed.failure,
+            sent: failed.sent,
+            repeatable: job.method.is_idempotent(),
+            answer: retry::Answer::NotBegun,
+            body: job.kept,
+            connection: failed.connection,
+            tries: u32::try_from(buffers.tries.len() + 1).unwrap_or(u32::MAX),
+            nodes_left: 0,
+            elapsed: now.since(job.begun),
+        };
+        let decision = if aim.pool.holds() {
+            let sent = buffers.tries.iter().filter(|tried| tried.outcome.was_sent()).count() + 1;
+            attempt.tries = u32::try_from(sent).unwrap_or(u32::MAX);
+            if rule.tries == 0 {
+                rule.tries = u32::try_from(aim.pool.nodes.len()).unwrap_or(u32::MAX).max(LEAST_TRIES);
+            }
+            match retry::again_later(&rule, &attempt) {
+                Ok(()) if failed.sent == retry::Sent::Nothing => return Decision::Another,
+                Ok(()) => Decision::Another,
+                Err(stop) => Decision::Stop(stop),
+            }
+        } else {
+            attempt.nodes_left = aim.pool.left(&buffers.tried);
+            retry::decide(&rule, &attempt)
+        };
         if matches!(decision, Decision::Stop(_)) {
             return decision;
         }
@@ -107,7 +142,11 @@ impl Conn {
     /// Tells whom it concerns that a node has failed, and notes it for the log.
     fn note_failure(&self, aim: &Aim<'_>, failed: &Failed, buffers: &mut Buffers) {
         let &Aim { pool, index, node, .. } = aim;
-        buffers.tries.push(Tried { pool: Rc::clone(pool), node: index, outcome: failed.outcome });
+        // A leader that is away is tried again and again while the request is held: that is one line in the log.
+        let again = |last: &Tried| last.node == index && last.outcome == failed.outcome && !last.outcome.was_sent();
+        if !(pool.holds() && buffers.tries.last().is_some_and(again)) {
+            buffers.tries.push(Tried { pool: Rc::clone(pool), node: index, outcome: failed.outcome });
+        }
         match failed.outcome {
             Outcome::Answered(_) => node.counters.failures.one(counters::Failure::Status),
             outcome => outcome.failure().into_iter().for_each(|failure| node.counters.failures.one(failure)),
@@ -136,3 +175,7 @@ fn core_rule(rule: &Retry) -> RetryRule<'_> {
         non_idempotent: rule.non_idempotent,
     }
 }
+
+/// Tries of a request that was sent to a leader and lost, where the rule for retries counts nodes: a second one is what
+/// comes after a takeover.
+const LEAST_TRIES: u32 = 2;

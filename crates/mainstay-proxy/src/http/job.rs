@@ -10,6 +10,7 @@ use super::body::Body;
 use super::route::{Route, Table};
 use super::spares::Buffers;
 use crate::params::Action;
+use crate::pool::{Guard, Wait};
 
 /// One request, as far as it outlives its head.
 pub(super) struct Job {
@@ -41,8 +42,18 @@ pub(super) struct Job {
     pub(super) refusal: Option<u16>,
     /// Set when it asks for an error page in another's place: the status the client gets.
     pub(super) page: Option<u16>,
+    /// Set once it had to wait for a node; boxed because that is rare.
+    pub(super) waited: Option<Box<Waited>>,
     /// How it went, for the log.
     pub(super) account: Account,
+}
+
+/// A request that had to wait for a node.
+pub(super) struct Waited {
+    /// Its place in the line.
+    pub(super) wait: Wait,
+    /// Work begun on a node when its turn came, until a connection takes it over.
+    pub(super) begun: Option<Guard>,
 }
 
 /// How a request went.
@@ -60,7 +71,18 @@ pub(super) struct Account {
     pub(super) reason: &'static str,
 }
 
+impl Waited {
+    pub(super) fn new(wait: Wait) -> Box<Self> {
+        Box::new(Self { wait, begun: None })
+    }
+}
+
 impl Job {
+    /// Work that was begun on a node when its turn came.
+    pub(super) fn take_begun(&mut self) -> Option<Guard> {
+        self.waited.as_mut()?.begun.take()
+    }
+
     /// A request of which nothing is known but that `input` bytes of it came.
     pub(super) fn unknown(table: &Rc<Table>, begun: Moment, input: usize) -> Self {
         Self {
@@ -80,6 +102,7 @@ impl Job {
             kept: retry::Body::Gone,
             refusal: None,
             page: None,
+            waited: None,
             account: Account::default(),
         }
     }

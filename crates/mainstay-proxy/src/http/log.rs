@@ -45,6 +45,8 @@ pub(super) enum Outcome {
     Invalid,
     /// It went out while the request waited.
     NodeOut,
+    /// It lost the lease while the request waited.
+    Demoted,
     /// The request was given up before the node could answer it.
     Abandoned,
 }
@@ -71,6 +73,7 @@ impl Outcome {
             Self::Timeout => "timeout",
             Self::Invalid => "invalid",
             Self::NodeOut => "node_out",
+            Self::Demoted => "demoted",
             Self::Abandoned => "abandoned",
         }
     }
@@ -94,6 +97,7 @@ impl Outcome {
             Self::Timeout => Some(Failure::Timeout),
             Self::Invalid => Some(Failure::Invalid),
             Self::NodeOut => Some(Failure::WentOut),
+            Self::Demoted => Some(Failure::Demoted),
             Self::Answered(_) | Self::NoResources | Self::Busy | Self::Abandoned => None,
         }
     }

@@ -17,7 +17,7 @@ use super::spares::Buffers;
 use super::write::write_rest;
 use crate::params::{Forward, Mirror};
 use crate::pool::{Connection, Key, Pool};
-use crate::worker::{KILL, NODE_OUT, Worker};
+use crate::worker::{ON_NODE, Worker};
 
 /// A copy, ready to be sent.
 struct Copy {
@@ -94,7 +94,7 @@ fn first_line(head: &[u8]) -> &[u8] {
 /// Sends one copy and waits for its answer, so that the node gets to take it.
 async fn send(worker: Rc<Worker>, pool: Rc<Pool>, copy: Copy) {
     let slot = worker.timers.slot(0);
-    slot.hear(KILL | NODE_OUT);
+    slot.hear(ON_NODE);
     slot.set(clock::now() + copy.timeout);
     let result = match pool.pick(Key::None, &copy.skip, clock::now()) {
         None => None,
@@ -112,10 +112,11 @@ async fn deliver(worker: &Worker, slot: &Slot, pool: &Rc<Pool>, index: u32, copy
     let deadline = clock::now() + copy.timeout;
     let node = pool.node(index)?;
     slot.tag(node.tag);
-    let mut up = match pool.take_idle(index, clock::now(), true) {
+    let mut begun = None;
+    let mut up = match pool.take_idle(index, clock::now(), true, &mut begun) {
         Some(up) => up,
         None => {
-            let guard = pool.begin(index)?;
+            let guard = begun.take().or_else(|| pool.begin(index))?;
             node.counters.connects.one();
             guard.fresh(node.connect(slot, pool.params.connect_timeout.min(copy.timeout)).await.ok()?)
         }

@@ -76,6 +76,7 @@ impl Conn {
             kept: retry::Body::Kept,
             refusal: None,
             page: Some(shown),
+            waited: None,
             account: Account::default(),
         };
         if let Ok(Parsed::Done(request)) = h1::request(&self.input, &page.table.head_limits()) {

@@ -108,6 +108,7 @@ impl Conn {
             kept: retry::Body::Kept,
             refusal: None,
             page: None,
+            waited: None,
             account: Account::default(),
         })
     }

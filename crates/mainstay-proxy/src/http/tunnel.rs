@@ -9,7 +9,7 @@ use super::spares::Buffers;
 use super::{Conn, Flow};
 use crate::params::Action;
 use crate::pool::Connection;
-use crate::worker::{KILL, NODE_OUT};
+use crate::worker::{DEMOTED, ON_NODE};
 
 impl Conn {
     /// Carries bytes both ways until both sides have ended, one breaks, or nothing has moved for the read time-out.
@@ -25,7 +25,7 @@ impl Conn {
         if early.is_err() {
             return Flow::Abort;
         }
-        self.slot.hear(NODE_OUT | KILL);
+        self.slot.hear(ON_NODE);
         let mut pump = Pump::default();
         let mut moved = 0;
         loop {
@@ -42,6 +42,9 @@ impl Conn {
                 other => {
                     job.account.bytes_out += pump.back.went();
                     job.body_seen += pump.forth.went();
+                    if matches!(other, Err(Interrupt::Signal(signals)) if signals & DEMOTED != 0) {
+                        job.account.reason = "demoted";
+                    }
                     return if other.is_ok() { Flow::Close } else { Flow::Abort };
                 }
             }

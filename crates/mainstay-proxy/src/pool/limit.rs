@@ -5,6 +5,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
+
+use super::line::Line;
+
 /// Counts the connections in use against a limit.
 #[derive(Debug)]
 pub(crate) struct Limit {
@@ -60,16 +64,42 @@ impl Drop for Permit {
     }
 }
 
-/// Limits by name, so that every worker and every plan counts on the same one while its size stays the same.
-#[derive(Debug, Default)]
-pub(crate) struct Limits(Mutex<HashMap<(String, u32), Arc<Limit>>>);
+/// Limits and lines by name, so that every worker and every plan counts on the same one while its size stays the same.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    limits: Mutex<HashMap<(String, u32), Arc<Limit>>>,
+    lines: Mutex<HashMap<String, Arc<Line>>>,
+    bells: Arc<[Notify]>,
+}
 
 impl Limits {
+    /// Limits that so many workers share.
+    pub(crate) fn new(workers: usize) -> Self {
+        let bells = (0..workers).map(|_| Notify::new()).collect();
+        Self { limits: Mutex::default(), lines: Mutex::default(), bells }
+    }
+
+    /// The line of the pool called `name`.
+    pub(super) fn line(&self, name: &str) -> Arc<Line> {
+        // Whole between any two of its changes, as the other map.
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.retain(|_, line| Arc::strong_count(line) > 1);
+        Arc::clone(lines.entry(name.to_owned()).or_insert_with(|| Arc::new(Line::new(&self.bells))))
+    }
+
+    /// Ready when another worker says that this one may have somebody whose turn it is.
+    pub(crate) async fn rung(&self, worker: usize) {
+        match self.bells.get(worker) {
+            Some(bell) => bell.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// The limit called `name`, if `max` asks for one.
     pub(crate) fn get(&self, name: &str, max: Option<u32>) -> Option<Arc<Limit>> {
         let max = max?;
         // The map is only ever inserted into, so a poisoned lock still guards a whole map.
-        let mut limits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         limits.retain(|_, limit| Arc::strong_count(limit) > 1);
         let limit =
             limits.entry((name.to_owned(), max)).or_insert_with(|| Arc::new(Limit { max, used: AtomicU32::new(0) }));
@@ -83,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_permit_takes_both_or_none_and_gives_back() {
-        let limits = Limits::default();
+        let limits = Limits::new(1);
         let (pool, node) = (limits.get("p", Some(2)), limits.get("p/n", Some(1)));
         let first = Permit::take(pool.as_ref(), node.as_ref());
         assert!(first.is_some());

@@ -3,7 +3,9 @@
 //! Every worker has its own; none of it is shared. What control decides arrives as a snapshot and is applied here.
 
 mod connection;
+mod leader;
 mod limit;
+mod line;
 mod node;
 mod pick;
 mod queue;
@@ -20,7 +22,9 @@ use crate::params::{self, PoolId};
 use crate::view::{Event, NodeView, Report};
 
 pub(crate) use connection::{Connection, Guard};
+pub(crate) use leader::Wait;
 pub(crate) use limit::{Limit, Limits, Permit};
+pub(crate) use line::Held;
 pub(crate) use node::{NoConnection, Node, connect, share};
 pub(crate) use pick::Key;
 
@@ -36,6 +40,11 @@ pub(crate) struct Pool {
     budget: RefCell<Budget>,
     limit: Option<Arc<Limit>>,
     waiting: queue::Queue,
+    worker: usize,
+    /// Shared by all workers; only where a limit or a leader can make requests wait.
+    line: Option<Arc<line::Line>>,
+    /// Only in a pool that follows a lease.
+    leader: Option<leader::Leader>,
 }
 
 /// What a pool is made with besides its parameters.
@@ -54,7 +63,10 @@ impl Pool {
     /// A pool whose nodes stand as `views` says.
     pub(crate) fn new(params: &params::Pool, views: &[NodeView], maker: &Maker<'_>) -> Self {
         let nodes = params.nodes.iter().zip(views).map(|(node, view)| Node::new(params, node, view, maker));
-        Self {
+        let limited =
+            params.max_connections.is_some() || params.nodes.iter().any(|node| node.max_connections.is_some());
+        let follows = params.follows().is_some();
+        let pool = Self {
             nodes: nodes.collect(),
             counters: maker.registry.pool(maker.worker, &params.name),
             id: Cell::new(PoolId(0)),
@@ -63,8 +75,13 @@ impl Pool {
             budget: RefCell::new(Budget::new(params.budget.ratio, params.budget.per_second)),
             limit: maker.limits.get(&format!("pool {}", params.name), params.max_connections),
             waiting: queue::Queue::default(),
+            worker: maker.worker,
+            line: (limited || follows).then(|| maker.limits.line(&params.name)),
+            leader: follows.then(leader::Leader::default),
             params: params.clone(),
-        }
+        };
+        pool.settle_leader();
+        pool
     }
 
     /// Says where the pool stands in the plan with this number.
@@ -121,42 +138,101 @@ impl Pool {
 
     /// An idle connection to a node, with work begun on it. With `certain` the operating system is asked once more
     /// whether it still lives, for what must not ride on a connection that is about to end.
-    pub(crate) fn take_idle(self: &Rc<Self>, index: u32, now: Moment, certain: bool) -> Option<Connection> {
+    ///
+    /// Work that was begun on the node already is in `begun`, and stays there when there is no such connection.
+    pub(crate) fn take_idle(
+        self: &Rc<Self>,
+        index: u32,
+        now: Moment,
+        certain: bool,
+        begun: &mut Option<Guard>,
+    ) -> Option<Connection> {
         let node = self.node(index)?;
         if node.idle() == 0 {
             return None;
         }
-        let guard = self.begin(index)?;
-        let (stream, requests) = node.take_idle(now, self.params.idle_timeout, certain)?;
-        node.counters.reused.one();
-        Some(guard.reused(stream, requests))
+        if begun.is_none() {
+            *begun = self.begin(index);
+        }
+        let guard = begun.take()?;
+        match node.take_idle(now, self.params.idle_timeout, certain) {
+            Some((stream, requests)) => {
+                node.counters.reused.one();
+                Some(guard.reused(stream, requests))
+            }
+            None => {
+                *begun = Some(guard);
+                None
+            }
+        }
     }
 
-    /// Queues for a connection, behind whoever waits already; false when the queue is full. `tried` are the nodes that
-    /// are no use to `who`.
-    pub(crate) fn enqueue(&self, who: Raiser, tried: &[u32]) -> bool {
-        let most = usize::try_from(self.params.queue.length).unwrap_or(usize::MAX);
-        self.waiting.join(who, !tried.is_empty(), most)
+    /// A place in the line of whoever waits for a connection, behind everybody who has one.
+    pub(crate) fn ticket(&self) -> u64 {
+        self.line.as_ref().map_or(0, |line| line.ticket())
+    }
+
+    /// Whether as many wait with this worker as may wait for a connection.
+    pub(crate) fn is_queue_full(&self) -> bool {
+        self.waiting.len() >= usize::try_from(self.params.queue.length).unwrap_or(usize::MAX)
+    }
+
+    /// Queues for a connection, at the place of `ticket`. `tried` are the nodes that are no use to `who`.
+    pub(crate) fn enqueue(&self, who: Raiser, tried: &[u32], ticket: u64) {
+        self.waiting.join(who, !tried.is_empty(), ticket);
+        self.tell_line();
     }
 
     /// Leaves the queue. The next may find that there is more than one connection to be had.
     pub(crate) fn dequeue(&self, who: &Raiser) {
         self.waiting.leave(who);
+        self.tell_line();
         self.wake_next();
     }
 
-    /// Whether somebody waits whose turn it is before any newcomer's.
+    fn tell_line(&self) {
+        if let Some(line) = &self.line {
+            line.tell(self.worker, self.waiting.first());
+        }
+    }
+
+    /// Whether somebody waits whose turn it is before any newcomer's, with whatever worker.
     pub(crate) fn is_line(&self) -> bool {
-        self.waiting.is_line()
+        self.line.as_ref().is_some_and(|line| line.is_there()) || self.is_stalled()
     }
 
     /// Whether it is the turn of `who` in the queue, and there is a node for it that is not among `tried`.
-    pub(crate) fn is_turn(&self, who: &Raiser, tried: &[u32]) -> bool {
-        (!tried.is_empty() || self.waiting.is_next(who)) && self.left(tried) > 0
+    fn is_turn(&self, who: &Raiser, tried: &[u32]) -> bool {
+        let first = |ticket| self.line.as_ref().is_none_or(|line| line.is_first(self.worker, ticket));
+        let next = !tried.is_empty() || self.waiting.next(who).is_some_and(first);
+        next && !self.is_stalled() && self.left(tried) > 0
     }
 
-    /// Wakes the first in the queue, for a connection has become free.
-    fn wake_next(&self) {
+    /// Takes the turn of `who` if it has come: picks a node, and begins work on it before another can.
+    pub(crate) fn take_turn(
+        self: &Rc<Self>,
+        who: &Raiser,
+        key: Key<'_>,
+        tried: &[u32],
+        now: Moment,
+    ) -> Option<(u32, Guard)> {
+        if !self.is_turn(who, tried) {
+            return None;
+        }
+        let index = self.pick(key, tried, now)?;
+        Some((index, self.begin(index)?))
+    }
+
+    /// Wakes the first in the queue, for a connection may be free; if it waits with another worker, that one is told.
+    pub(crate) fn wake_next(&self) {
+        self.wake_here();
+        if let Some(line) = &self.line {
+            line.ring(self.worker);
+        }
+    }
+
+    /// Wakes the first of this worker.
+    pub(crate) fn wake_here(&self) {
         self.waiting.wake(crate::worker::QUEUE);
     }
 

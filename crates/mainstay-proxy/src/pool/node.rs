@@ -31,9 +31,11 @@ pub(crate) struct Node {
     pub(crate) trial_taken: Cell<bool>,
     /// Whether what waits on it is still to be ended, since it went out.
     pub(crate) to_be_left: Cell<bool>,
+    /// Whether what runs on it is still to be ended, since the tenure it runs in is over.
+    pub(crate) demoted: Cell<bool>,
     view: RefCell<NodeView>,
     idle: RefCell<Vec<Idle>>,
-    keep_idle: usize,
+    keep_idle: Cell<usize>,
     max_requests: u64,
 }
 
@@ -58,9 +60,10 @@ impl Node {
             in_flight: Cell::new(0),
             trial_taken: Cell::new(false),
             to_be_left: Cell::new(false),
+            demoted: Cell::new(false),
             view: RefCell::new(view.clone()),
             idle: RefCell::default(),
-            keep_idle: usize::try_from(pool.keep_idle).unwrap_or(usize::MAX),
+            keep_idle: Cell::new(usize::try_from(pool.keep_idle).unwrap_or(usize::MAX)),
             max_requests: pool.requests_per_connection,
         }
     }
@@ -68,17 +71,26 @@ impl Node {
     /// Takes over how control sees the node.
     pub(crate) fn apply(&self, view: &NodeView) {
         let before = self.standing();
+        let tenure = self.view.borrow().tenure;
+        let demoted = tenure.is_some() && tenure != view.tenure;
+        self.demoted.set(self.demoted.get() || demoted);
         if before != view.standing {
             self.trial_taken.set(false);
         }
         self.view.replace(view.clone());
-        if matches!(view.standing, Standing::Out(_) | Standing::Draining) {
+        if demoted || matches!(view.standing, Standing::Out(_) | Standing::Draining) {
             self.idle.borrow_mut().clear();
         }
         if before != view.standing {
-            let reason = |out| matches!(out, OutReason::Check | OutReason::Unresolved | OutReason::Off);
+            let reason =
+                |out| matches!(out, OutReason::Check | OutReason::Unresolved | OutReason::Off | OutReason::NotLeader);
             self.to_be_left.set(matches!(view.standing, Standing::Out(out) if reason(out)));
         }
+    }
+
+    /// How control sees it.
+    pub(crate) fn view(&self) -> NodeView {
+        self.view.borrow().clone()
     }
 
     /// Whether it gets new work.
@@ -115,9 +127,15 @@ impl Node {
         let requests = connection.requests + 1;
         let mut idle = self.idle.borrow_mut();
         let wanted = matches!(self.standing(), Standing::In | Standing::Trial);
-        if wanted && requests < self.max_requests && idle.len() < self.keep_idle && connection.stream.is_quiet() {
+        if wanted && requests < self.max_requests && idle.len() < self.keep_idle.get() && connection.stream.is_quiet() {
             idle.push(Idle { stream: connection.stream, requests, since: now });
         }
+    }
+
+    /// Keeps no idle connection any more: nobody will ask for one.
+    pub(crate) fn retire(&self) {
+        self.keep_idle.set(0);
+        self.idle.borrow_mut().clear();
     }
 
     /// Whether every connection it may have is in use.

@@ -1,19 +1,18 @@
 //! Finding a node that takes the session. Nothing was sent yet, so another one may always be tried.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use mainstay_io::clock;
 use mainstay_io::listen;
-use mainstay_io::timer::{Interrupt, Raiser};
+use mainstay_io::timer::Interrupt;
 
 use super::{End, Farewell, Session};
 use crate::access::Outcome;
 use crate::counters::{Close, Failure, Limit};
 use crate::params::{HashKey, Policy};
-use crate::pool::{Connection, Key, NoConnection};
+use crate::pool::{Connection, Guard, Key, NoConnection, Wait};
 use crate::view::{Event, Standing};
-use crate::worker::{KILL, NODE_OUT, Peer, QUEUE};
+use crate::worker::{DEMOTED, KILL, NODE_OUT, ON_NODE, Peer, QUEUE};
 
 /// The node a session has.
 pub(super) struct NodeEnd {
@@ -38,13 +37,18 @@ impl Session {
     /// Tries nodes until one takes a connection, or no further try is allowed.
     pub(super) async fn dial(&mut self) -> Result<NodeEnd, End> {
         let address = self.hash_key();
-        let (mut tried, mut failures) = (Vec::new(), 0);
-        let mut in_turn = !self.pool.is_line();
+        let (mut tried, mut failures, mut given) = (Vec::new(), 0, None);
+        let mut in_turn = self.held.is_none() && !self.pool.is_line();
         loop {
             let key = address.as_deref().map_or(Key::None, Key::Bytes);
-            let picked = if in_turn { self.pool.pick(key, &tried, clock::now()) } else { None };
+            let waited = given.take();
+            let picked = match &waited {
+                Some((index, _)) => Some(*index),
+                None if in_turn => self.pool.pick(key, &tried, clock::now()),
+                None => None,
+            };
             let Some(index) = picked else {
-                self.no_node(&mut tried).await?;
+                given = Some(self.no_node(&mut tried).await?);
                 in_turn = true;
                 continue;
             };
@@ -53,7 +57,7 @@ impl Session {
             {
                 node.counters.retries_away.one();
             }
-            match self.connect(index).await {
+            match self.connect(index, waited.map(|(_, guard)| guard)).await {
                 Ok(connection) => return Ok(NodeEnd { connection, index }),
                 Err(Refused::Killed) => return Err(End::drained()),
                 Err(Refused::NoResources) => {
@@ -64,6 +68,11 @@ impl Session {
                 Err(Refused::ByNode(failure)) => {
                     failures += 1;
                     self.note_failure(index, failure);
+                    if self.pool.holds() {
+                        self.leader_failed(index);
+                        in_turn = false;
+                        continue;
+                    }
                     if !self.may_try(failures) {
                         return Err(End::refused(Close::Node, "no_connection"));
                     }
@@ -89,13 +98,13 @@ impl Session {
         (tries == 0 || failures < tries) && in_time
     }
 
-    async fn connect(&mut self, index: u32) -> Result<Connection, Refused> {
+    async fn connect(&mut self, index: u32, begun: Option<Guard>) -> Result<Connection, Refused> {
         let Some(node) = self.pool.node(index) else { return Err(Refused::Full) };
-        let Some(guard) = self.pool.begin(index) else { return Err(Refused::Full) };
+        let Some(guard) = begun.or_else(|| self.pool.begin(index)) else { return Err(Refused::Full) };
         let begun = clock::now();
-        self.slot.lower(NODE_OUT);
+        self.slot.lower(NODE_OUT | DEMOTED);
         self.slot.tag(node.tag);
-        self.slot.hear(NODE_OUT | KILL);
+        self.slot.hear(ON_NODE);
         node.counters.connects.one();
         let connected = node.connect(&self.slot, self.pool.params.connect_timeout).await;
         let stream = connected.map_err(|none| match none {
@@ -103,6 +112,7 @@ impl Session {
             NoConnection::Refused(_) => Refused::ByNode(Failure::Connect),
             NoConnection::TimedOut => Refused::ByNode(Failure::ConnectTimeout),
             NoConnection::Signal(signals) if signals & KILL != 0 => Refused::Killed,
+            NoConnection::Signal(signals) if signals & DEMOTED != 0 => Refused::ByNode(Failure::Demoted),
             NoConnection::Signal(_) => Refused::ByNode(Failure::WentOut),
         })?;
         let took = clock::now().since(begun);
@@ -117,7 +127,11 @@ impl Session {
     }
 
     fn note_failure(&mut self, index: u32, failure: Failure) {
-        self.account.tried(index, Outcome::Failed(failure));
+        // A leader that is away is tried again and again while the session is held: that is one line in the log.
+        let outcome = Outcome::Failed(failure);
+        if !self.pool.holds() || self.account.tries.last() != Some(&(index, outcome)) {
+            self.account.tried(index, outcome);
+        }
         if let Some(node) = self.pool.node(index) {
             node.counters.failures.one(failure);
         }
@@ -129,7 +143,11 @@ impl Session {
     }
 
     /// No node could be picked. Waits for a connection if that is all that is missing.
-    async fn no_node(&mut self, tried: &mut Vec<u32>) -> Result<(), End> {
+    async fn no_node(&mut self, tried: &mut Vec<u32>) -> Result<(u32, Guard), End> {
+        if self.pool.holds() {
+            tried.clear();
+            return self.hold().await;
+        }
         let failed = |index: &u32| self.account.tries.iter().any(|(known, _)| known == index);
         tried.retain(failed);
         if !self.pool.is_line() && !self.pool.is_busy(tried) {
@@ -139,34 +157,89 @@ impl Session {
             }
             return Err(End::refused(Close::Node, "no_connection"));
         }
-        let me = self.slot.raiser();
-        if !self.pool.enqueue(me.clone(), tried) {
+        self.queue(tried).await
+    }
+
+    /// Waits in the pool's queue for a connection.
+    async fn queue(&mut self, tried: &[u32]) -> Result<(u32, Guard), End> {
+        if self.pool.is_queue_full() {
             return Err(self.limit_reached(Limit::QueueFull, "queue_full"));
         }
+        let wait = *self.wait.get_or_insert_with(|| Wait::new(&self.pool, self.begun));
         self.pool.counters.waiting.add(1);
-        let waited = self.queue(&me, tried).await;
+        let waited = self.stand_in_line(wait.until(self.pool.params.queue.wait), tried).await;
         self.pool.counters.waiting.sub(1);
+        match waited {
+            Waited::Turn(index, guard) => Ok((index, guard)),
+            Waited::TooLong => Err(self.limit_reached(Limit::QueueTimeout, "queue_timeout")),
+            Waited::Left => {
+                self.pool.counters.queue_left.one();
+                Err(End::left())
+            }
+            Waited::Killed => Err(End::drained()),
+        }
+    }
+
+    /// Is held until there is a leader that can take it. Nothing that the client sends meanwhile is read.
+    async fn hold(&mut self) -> Result<(u32, Guard), End> {
+        let wait = *self.wait.get_or_insert_with(|| Wait::new(&self.pool, clock::now()));
+        if self.held.is_none() {
+            self.held = self.pool.hold_anyway(0);
+        }
+        let waited = self.stand_in_line(wait.until(self.pool.params.hold.time), &[]).await;
+        if let Some(held) = self.held.take() {
+            self.pool.let_go(held);
+        }
+        let counters = &self.pool.counters;
+        match waited {
+            Waited::Turn(index, guard) => {
+                counters.hold_released.one();
+                Ok((index, guard))
+            }
+            Waited::TooLong => {
+                counters.hold_timed_out.one();
+                Err(End::refused(Close::Refused, "hold_timeout"))
+            }
+            Waited::Left => {
+                counters.hold_left.one();
+                Err(End::left())
+            }
+            Waited::Killed => Err(End::drained()),
+        }
+    }
+
+    /// Waits until a node can be picked. A client that leaves meanwhile is noticed.
+    async fn stand_in_line(&self, wait: Wait, tried: &[u32]) -> Waited {
+        let address = self.hash_key();
+        let key = address.as_deref().map_or(Key::None, Key::Bytes);
+        let me = self.slot.raiser();
+        self.pool.enqueue(me.clone(), tried, wait.ticket);
+        self.slot.hear(QUEUE | KILL);
+        let waited = loop {
+            let now = clock::now();
+            if let Some((index, guard)) = self.pool.take_turn(&me, key, tried, now) {
+                break if self.client.has_left() { Waited::Left } else { Waited::Turn(index, guard) };
+            }
+            if now >= wait.end {
+                break Waited::TooLong;
+            }
+            self.slot.set(wait.end.min(self.pool.look_again(now)));
+            match self.slot.interrupted().await {
+                Interrupt::Signal(signals) if signals & KILL != 0 => break Waited::Killed,
+                Interrupt::Signal(_) => self.slot.lower(QUEUE),
+                Interrupt::Expired if self.client.has_left() => break Waited::Left,
+                Interrupt::Expired => {}
+            }
+        };
         self.pool.dequeue(&me);
         waited
     }
 
-    /// Waits until a node can be picked.
-    async fn queue(&self, me: &Raiser, tried: &[u32]) -> Result<(), End> {
-        let end = self.begun + self.pool.params.queue.wait;
-        self.slot.hear(QUEUE | KILL);
-        while !self.pool.is_turn(me, tried) {
-            let now = clock::now();
-            if now >= end {
-                return Err(self.limit_reached(Limit::QueueTimeout, "queue_timeout"));
-            }
-            // A connection another worker gives back wakes nobody here, so this is looked at again and again.
-            self.slot.set(end.min(now + LOOK_AGAIN));
-            match self.slot.interrupted().await {
-                Interrupt::Signal(signals) if signals & KILL != 0 => return Err(End::drained()),
-                _ => self.slot.lower(QUEUE),
-            }
+    /// The leader does not take the session, and no other may: it is held.
+    fn leader_failed(&self, index: u32) {
+        if self.pool.node(index).is_some_and(|node| node.standing() == Standing::In) {
+            self.pool.stall(clock::now());
         }
-        Ok(())
     }
 
     fn limit_reached(&self, limit: Limit, reason: &'static str) -> End {
@@ -175,7 +248,23 @@ impl Session {
     }
 }
 
+/// How a wait for a node ended.
+enum Waited {
+    /// Work has begun on a node with this index.
+    Turn(u32, Guard),
+    /// It has lasted for as long as it may.
+    TooLong,
+    /// The client is gone.
+    Left,
+    /// The session is to end.
+    Killed,
+}
+
 impl End {
+    fn left() -> Self {
+        Self::refused(Close::Client, "client_gone")
+    }
+
     fn refused(close: Close, reason: &'static str) -> Self {
         Self { close, last: None, reason: Some(reason), farewell: Farewell::Reset }
     }
@@ -184,5 +273,3 @@ impl End {
         Self::refused(Close::Drain, "drained")
     }
 }
-
-const LOOK_AGAIN: Duration = Duration::from_millis(10);

@@ -19,7 +19,7 @@ use mainstay_io::timer::Slot;
 use crate::access;
 use crate::counters::{Close, ListenerCounters};
 use crate::params::{self, Service};
-use crate::pool::{Permit, Pool};
+use crate::pool::{Held, Permit, Pool, Wait};
 use crate::worker::{Listening, Peer, Worker};
 
 use log::Account;
@@ -37,6 +37,10 @@ struct Session {
     counters: Arc<ListenerCounters>,
     begun: Moment,
     account: Account,
+    /// Its place in the line of those that wait for a node, once it had to.
+    wait: Option<Wait>,
+    /// Set from the moment it was accepted while there is no leader.
+    held: Option<Held>,
     _permit: Permit,
 }
 
@@ -94,7 +98,25 @@ impl Session {
         let slot = worker.timers.slot(listening.group);
         let (params, pool) = (params.clone(), Rc::clone(pool));
         let (begun, account) = (clock::now(), Account::default());
-        Some(Self { worker, listening, client, peer, slot, params, pool, counters, begun, account, _permit: permit })
+        // Counted before the next client is accepted, which may be one too many.
+        let held = if pool.is_open() { None } else { pool.hold_anyway(0) };
+        let wait = held.is_some().then(|| Wait::new(&pool, begun));
+        let _permit = permit;
+        Some(Self {
+            worker,
+            listening,
+            client,
+            peer,
+            slot,
+            params,
+            pool,
+            counters,
+            begun,
+            account,
+            wait,
+            held,
+            _permit,
+        })
     }
 
     async fn run(mut self: Box<Self>) {
@@ -103,6 +125,9 @@ impl Session {
             Ok(node) => Carrier::new(&mut self, node).await,
             Err(end) => end,
         };
+        if let Some(held) = self.held.take() {
+            self.pool.let_go(held);
+        }
         if end.farewell == Farewell::Reset {
             self.client.reset_on_close();
         }

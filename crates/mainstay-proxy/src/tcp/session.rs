@@ -14,7 +14,7 @@ use super::{End, Farewell, Session};
 use crate::access::Outcome;
 use crate::counters::{Close, Failure, Limit};
 use crate::view::Event;
-use crate::worker::{KILL, NODE_OUT};
+use crate::worker::{DEMOTED, KILL, ON_NODE};
 
 /// A session on its node.
 pub(super) struct Carrier<'a> {
@@ -42,7 +42,7 @@ impl<'a> Carrier<'a> {
     /// Carries bytes both ways until both sides have ended, one breaks, nothing has moved for too long, or the node
     /// goes out.
     pub(super) fn new(session: &'a mut Session, node: NodeEnd) -> Self {
-        session.slot.hear(NODE_OUT | KILL);
+        session.slot.hear(ON_NODE);
         let watch = Watch::new(session.params.idle_timeout, session.pool.params.doubt_after, clock::now());
         session.slot.set(watch.deadline());
         if let Some(node) = session.pool.node(node.index) {
@@ -85,6 +85,7 @@ impl Carrier<'_> {
             let interrupted = self.session.slot.poll_interrupt(cx);
             match ready!(interrupted) {
                 Interrupt::Signal(signals) if signals & KILL != 0 => return Poll::Ready(End::killed()),
+                Interrupt::Signal(signals) if signals & DEMOTED != 0 => return Poll::Ready(End::demoted()),
                 Interrupt::Signal(_) => return Poll::Ready(End::node_out()),
                 Interrupt::Expired => {
                     if let Some(end) = self.expired() {
@@ -226,6 +227,12 @@ impl End {
     fn node_out() -> Self {
         let last = Some(Outcome::Failed(Failure::WentOut));
         Self { close: Close::Node, last, reason: Some("node_out"), farewell: Farewell::Reset }
+    }
+
+    /// Its node lost the lease: nothing more of the client's may reach it.
+    fn demoted() -> Self {
+        let last = Some(Outcome::Failed(Failure::Demoted));
+        Self { close: Close::Node, last, reason: Some("demoted"), farewell: Farewell::Reset }
     }
 
     fn killed() -> Self {

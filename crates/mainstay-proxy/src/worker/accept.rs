@@ -11,13 +11,13 @@ use std::time::Duration;
 use mainstay_io::clock;
 use mainstay_io::listen::Listener;
 use mainstay_io::stream::Stream;
-use mainstay_io::timer::{Interrupt, Slot};
+use mainstay_io::timer::{Interrupt, Raiser, Slot};
 
-use super::{DRAIN, KILL, Setup, Worker};
+use super::{DRAIN, KILL, QUEUE, Setup, Worker};
 use crate::counters::ListenerCounters;
 use crate::http::route::Table;
 use crate::params::{At, Service};
-use crate::pool::{Limit, Permit};
+use crate::pool::{Limit, Permit, Pool};
 use crate::{http, tcp};
 
 /// A listener as one worker serves it. It lives as long as its address is in the plan; what is done there may change.
@@ -30,6 +30,8 @@ pub(crate) struct Listening {
     pub(crate) ending: Cell<bool>,
     /// Mark of its clients' slots.
     pub(crate) group: u64,
+    /// Wakes whoever accepts its clients.
+    porter: RefCell<Option<Raiser>>,
     place: RefCell<Option<Place>>,
 }
 
@@ -56,7 +58,15 @@ impl Listening {
         let bound = listener.local_addr();
         let port = bound.map_or(0, |address| address.port());
         let address = bound.map_or_else(|| Arc::from("unix:"), |address| Arc::from(address.ip().to_string()));
-        Self { at, address, port, ending: Cell::new(false), group, place: RefCell::default() }
+        Self {
+            at,
+            address,
+            port,
+            ending: Cell::new(false),
+            group,
+            porter: RefCell::default(),
+            place: RefCell::default(),
+        }
     }
 
     /// Finds the listener's place in `setup`'s plan. One that the plan has no longer keeps the place it had, for those
@@ -95,6 +105,32 @@ impl Listening {
         self.place.borrow().as_ref().map(|place| Arc::clone(&place.counters))
     }
 
+    /// The pool whose leader decides whether connections are taken; `None` where they always are.
+    fn led(&self) -> Option<Rc<Pool>> {
+        let place = self.place.borrow();
+        let place = place.as_ref()?;
+        match &place.setup.plan.listeners.get(place.index)?.service {
+            Service::Tcp(tcp) => place.setup.pool(tcp.pool).filter(|pool| pool.holds()).map(Rc::clone),
+            Service::Http(_) => None,
+        }
+    }
+
+    /// How nodes stand has changed: whoever accepts clients looks whether they can still be taken.
+    pub(super) fn look_at_leader(&self) {
+        if let Some(porter) = &*self.porter.borrow()
+            && self.led().is_some()
+        {
+            porter.raise(QUEUE);
+        }
+    }
+
+    /// Connections that the kernel may keep waiting.
+    fn backlog(&self) -> u32 {
+        let place = self.place.borrow();
+        let params = place.as_ref().and_then(|place| place.setup.plan.listeners.get(place.index));
+        params.map_or(1, |params| params.backlog)
+    }
+
     /// Whether it has as many clients as it may have.
     fn is_full(&self) -> bool {
         self.place.borrow().as_ref().is_none_or(|place| place.limit.as_ref().is_some_and(|limit| limit.is_full()))
@@ -108,11 +144,22 @@ impl Listening {
 impl Worker {
     /// Accepts clients of one listener until it is told to end; then empties the backlog, so that a client whose
     /// connection the kernel took already is served.
-    pub(super) async fn accept(self: Rc<Self>, listening: Rc<Listening>, listener: Listener, slot: Slot) {
-        slot.hear(DRAIN | KILL);
+    pub(super) async fn accept(self: Rc<Self>, listening: Rc<Listening>, mut listener: Listener, slot: Slot) {
+        slot.hear(DRAIN | KILL | QUEUE);
+        listening.porter.replace(Some(slot.raiser()));
         while !listening.ending.get() {
+            let led = listening.led();
+            if let Some(pool) = led.as_ref().filter(|pool| pool.refuses(clock::now())) {
+                let Some(opened) = self.refuse(&listening, pool, listener, &slot).await else { return };
+                listener = opened;
+                continue;
+            }
             if !room(&listening, &slot, Some(&listener)).await {
                 break;
+            }
+            if led.is_some_and(|pool| !pool.is_open()) {
+                // What other workers hold, and how long nobody has led, changes without a word.
+                slot.set(clock::now() + LOOK_AGAIN);
             }
             match slot.wait(|cx| listener.poll_accept(cx)).await {
                 Ok(Ok((stream, peer))) => {
@@ -121,15 +168,62 @@ impl Worker {
                     self.admit(&listening, stream, peer, permit);
                 }
                 Ok(Err(error)) => accept_failed(&listening, &slot, &error).await,
+                Err(Interrupt::Signal(signals)) if signals & KILL != 0 => return,
                 // Another listener may be the one that ends; the loop's condition tells.
-                Err(Interrupt::Signal(KILL)) => return,
-                Err(_) => slot.lower(DRAIN),
+                Err(_) => slot.lower(DRAIN | QUEUE),
             }
         }
+        self.empty(&listening, &listener);
+    }
+
+    /// Admits whoever waits to be accepted at this moment.
+    fn empty(self: &Rc<Self>, listening: &Rc<Listening>, listener: &Listener) {
         let mut cx = Context::from_waker(Waker::noop());
-        while let Some(permit) = listening.permit() {
+        for _ in 0..=listening.backlog() {
+            let Some(permit) = listening.permit() else { break };
             let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(&mut cx) else { break };
-            self.admit(&listening, stream, peer, permit);
+            self.admit(listening, stream, peer, permit);
+        }
+    }
+
+    /// Closes a listener whose pool has no leader and holds all it may, until it can take connections again. Whoever is
+    /// in the backlog is held beyond the bound, for a connection that is taken and then ended is worse for clients than
+    /// one that is refused. `None` when the listener is to end.
+    async fn refuse(
+        self: &Rc<Self>,
+        listening: &Rc<Listening>,
+        pool: &Pool,
+        listener: Listener,
+        slot: &Slot,
+    ) -> Option<Listener> {
+        self.empty(listening, &listener);
+        let closed = match listener.close() {
+            Ok(closed) => closed,
+            Err(error) => {
+                tracing::error!(at = ?listening.at, %error, "close a listener for want of a leader: it is lost");
+                return None;
+            }
+        };
+        pool.counters.hold_closed.one();
+        tracing::warn!(at = ?listening.at, pool = &*pool.params.name, "no leader: connections are refused");
+        while listening.led().is_some_and(|pool| pool.refuses(clock::now())) {
+            slot.set(clock::now() + LOOK_AGAIN);
+            match slot.interrupted().await {
+                Interrupt::Signal(signals) if listening.ending.get() || signals & KILL != 0 => return None,
+                Interrupt::Signal(_) => slot.lower(DRAIN | QUEUE),
+                Interrupt::Expired => {}
+            }
+        }
+        slot.clear();
+        match Listener::reopen(closed, listening.backlog()) {
+            Ok(listener) => {
+                tracing::info!(at = ?listening.at, "connections are taken again");
+                Some(listener)
+            }
+            Err(error) => {
+                tracing::error!(at = ?listening.at, %error, "open a listener again: it is lost; restart Mainstay");
+                None
+            }
         }
     }
 
@@ -179,9 +273,8 @@ async fn room(listening: &Listening, slot: &Slot, mut door: Option<&Listener>) -
         // Another worker's client may be the one that leaves, so this is looked at again and again.
         slot.set(clock::now() + LOOK_AGAIN);
         match slot.interrupted().await {
-            Interrupt::Signal(_) if listening.ending.get() => return false,
-            Interrupt::Signal(KILL) => return false,
-            Interrupt::Signal(_) => slot.lower(DRAIN),
+            Interrupt::Signal(signals) if listening.ending.get() || signals & KILL != 0 => return false,
+            Interrupt::Signal(_) => slot.lower(DRAIN | QUEUE),
             Interrupt::Expired => {}
         }
     }

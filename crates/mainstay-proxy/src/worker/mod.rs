@@ -29,7 +29,7 @@ pub(crate) use accept::{Listening, Peer};
 pub(crate) use setup::Setup;
 pub(crate) use thread::{Birth, Command, Handle, spawn};
 
-/// What waits on a node must end: the node is out.
+/// What waits on a node must end: the node is out. What it has begun to say may come.
 pub(crate) const NODE_OUT: u8 = 1;
 /// Finish what is under way, then end.
 pub(crate) const DRAIN: u8 = 2;
@@ -37,6 +37,12 @@ pub(crate) const DRAIN: u8 = 2;
 pub(crate) const KILL: u8 = 4;
 /// A connection of the pool waited for may be free.
 pub(crate) const QUEUE: u8 = 8;
+/// All that runs on a node must end at once: the tenure it runs in is over.
+pub(crate) const DEMOTED: u8 = 16;
+/// What is heard by whoever has work on a node.
+pub(crate) const ON_NODE: u8 = NODE_OUT | DEMOTED | KILL;
+/// What ends such work without another word.
+pub(crate) const CUT: u8 = DEMOTED | KILL;
 
 /// What all tasks of one worker share.
 pub(crate) struct Worker {
@@ -62,8 +68,8 @@ pub(crate) struct Worker {
     tags: Cell<u64>,
     /// How long what runs on a plan that is gone may go on.
     patience: Cell<Duration>,
-    /// Marks of nodes whose pool is gone, and when what still runs on them ends.
-    retired: RefCell<Vec<(Moment, Vec<u64>)>>,
+    /// Pools that are gone or have another form now, and when what still runs on them ends.
+    retired: RefCell<Vec<(Moment, Rc<Pool>)>>,
 }
 
 impl Worker {
@@ -99,20 +105,52 @@ impl Worker {
             for (pool, views) in setup.pools.iter().zip(&snapshot.pools) {
                 self.apply_views(pool, views);
             }
+            self.apply_to_retired(&snapshot);
         } else {
             let next = Rc::new(setup.next(&snapshot, self));
             self.retire(&setup, &next);
             self.setup.replace(Rc::clone(&next));
+            self.apply_to_retired(&snapshot);
             for listening in self.listening.borrow().iter() {
                 listening.settle(&next, self);
             }
         }
+        for listening in self.listening.borrow().iter() {
+            listening.look_at_leader();
+        }
+        self.counters.snapshot.set(snapshot.number);
+    }
+
+    /// What runs on the old form of a pool hears how the nodes of the same name are now.
+    fn apply_to_retired(&self, snapshot: &Snapshot) {
+        for (_, pool) in self.retired.borrow().iter() {
+            let plan = snapshot.plan.pools.iter().zip(&snapshot.pools);
+            let Some((params, views)) = plan.into_iter().find(|(params, _)| params.name == pool.params.name) else {
+                continue;
+            };
+            let known = |node: &Node| {
+                let found = params.nodes.iter().zip(views).find(|(params, _)| params.name == node.name);
+                found.map_or_else(|| node.view(), |(_, view)| view.clone())
+            };
+            let views: Vec<_> = pool.nodes.iter().map(known).collect();
+            self.apply_views(pool, &views);
+        }
+    }
+
+    /// Another worker has seen that somebody may be next who waits here.
+    fn wake_waiting(&self) {
+        self.setup().pools.iter().for_each(|pool| pool.wake_here());
+        self.retired.borrow().iter().for_each(|(_, pool)| pool.wake_here());
     }
 
     fn apply_views(&self, pool: &Pool, views: &[crate::view::NodeView]) {
         for (node, view) in pool.nodes.iter().zip(views) {
             node.apply(view);
         }
+        for node in pool.nodes.iter().filter(|node| node.demoted.take()) {
+            self.timers.raise_tagged(node.tag, DEMOTED);
+        }
+        pool.settle_leader();
         // Where all nodes are tried when all are out, nothing is gained by ending what waits on one of them before
         // another is in.
         let is_in = |node: &Node| matches!(node.standing(), Standing::In | Standing::Trial);
@@ -126,9 +164,10 @@ impl Worker {
     /// Gives what runs on pools that `next` has no longer a while to end.
     fn retire(&self, setup: &Setup, next: &Setup) {
         let gone = |pool: &&Rc<Pool>| !next.pools.iter().any(|kept| Rc::ptr_eq(kept, pool));
-        let tags: Vec<_> = setup.pools.iter().filter(gone).flat_map(|pool| pool.nodes.iter().map(|n| n.tag)).collect();
-        if !tags.is_empty() {
-            self.retired.borrow_mut().push((clock::now() + self.patience.get(), tags));
+        let until = clock::now() + self.patience.get();
+        for pool in setup.pools.iter().filter(gone) {
+            pool.nodes.iter().for_each(Node::retire);
+            self.retired.borrow_mut().push((until, Rc::clone(pool)));
         }
     }
 
@@ -142,10 +181,10 @@ impl Worker {
                 node.counters.idle.set(u64::try_from(node.idle()).unwrap_or(u64::MAX));
             }
         }
-        self.retired.borrow_mut().retain(|(deadline, tags)| {
+        self.retired.borrow_mut().retain(|(deadline, pool)| {
             let over = *deadline <= now;
             if over {
-                tags.iter().for_each(|tag| self.timers.raise_tagged(*tag, KILL));
+                pool.nodes.iter().for_each(|node| self.timers.raise_tagged(node.tag, KILL));
             }
             !over
         });

@@ -122,6 +122,7 @@ async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) -> io::Result<()
     });
     worker.apply();
     let (tick, upkeep, look) = (Alarm::new()?, Alarm::new()?, Alarm::new()?);
+    let limits = Arc::clone(&worker.limits);
     let timers = worker.timers.clone();
     // Without them nothing ends in time any more.
     let mut ticking = tokio::task::spawn_local(async move { timers.run(tick, clock::now).await });
@@ -138,6 +139,7 @@ async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) -> io::Result<()
                 Some(Command::Kill) | None => return Ok(()),
             },
             Ok(()) = changed.changed() => worker.apply(),
+            () = limits.rung(worker.index) => worker.wake_waiting(),
             ended = &mut ticking => return flatten(ended),
             ended = &mut keeping => return flatten(ended),
         }
@@ -208,6 +210,7 @@ impl Worker {
                     self.flush_log();
                 }
                 Ok(()) = changed.changed() => self.apply(),
+                () = self.limits.rung(self.index) => self.wake_waiting(),
                 command = told.recv() => match command {
                     Some(Command::Kill) | None => self.timers.raise_all(KILL),
                     Some(_) => {}

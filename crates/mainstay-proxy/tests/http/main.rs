@@ -8,6 +8,9 @@
 
 mod carry;
 mod duplex;
+mod hold;
+#[path = "../common/lease.rs"]
+mod lease;
 mod limits;
 mod pages;
 mod reload;

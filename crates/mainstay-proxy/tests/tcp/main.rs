@@ -8,6 +8,9 @@
 )]
 
 mod carry;
+mod hold;
+#[path = "../common/lease.rs"]
+mod lease;
 mod limits;
 mod nodes;
 mod rig;

@@ -117,7 +117,7 @@ pub(crate) async fn refused(front: &Front) -> bool {
     }
 }
 
-fn address(front: &Front) -> SocketAddr {
+pub(crate) fn address(front: &Front) -> SocketAddr {
     match front.local(&front.plan().listeners[0].at) {
         Some(Local::Tcp(address)) => address,
         other => panic!("listening on {other:?}"),
