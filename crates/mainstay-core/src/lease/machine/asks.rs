@@ -107,17 +107,24 @@ impl Lane {
         self.rest = Moment::ZERO;
     }
 
-    /// It was not, or did nothing: the next one waits twice as long, without jitter, which the members' different
-    /// beginnings make unnecessary.
+    /// It was not.
     pub(super) fn failed(&mut self, now: Moment, terms: &Terms) {
-        let first = RETRY_FIRST.min(terms.renew / 8);
-        let wait = first.saturating_mul(1 << self.failures.min(RETRY_DOUBLINGS));
         self.failures = self.failures.saturating_add(1);
-        self.rest = now + wait.min(terms.renew / 4).max(RETRY_LEAST);
+        self.rest = now + terms.back_off(self.failures);
     }
 
     pub(super) fn failures(&self) -> u32 {
         self.failures
+    }
+}
+
+impl Terms {
+    /// How long to wait after so many failures: each time twice as long, without jitter, which the members' different
+    /// beginnings make unnecessary.
+    pub(super) fn back_off(&self, failures: u32) -> Duration {
+        let Some(before) = failures.checked_sub(1) else { return Duration::ZERO };
+        let wait = RETRY_FIRST.min(self.renew / 8).saturating_mul(1 << before.min(RETRY_DOUBLINGS));
+        wait.min(self.renew / 4).max(RETRY_LEAST)
     }
 }
 

@@ -15,6 +15,10 @@ use crate::lease::store::{Failure, Request, Version};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Contending {
     claim: Option<Claim>,
+    /// So often the store refused to give the row as it is: another process on this machine has the lease's lock.
+    refused: u32,
+    /// Not tried again before.
+    rest: Moment,
 }
 
 /// An acquisition that was asked for, and may have been done.
@@ -51,7 +55,7 @@ impl Contending {
             return Turn::Stay(State::Contending(self));
         }
         if let Some(chance) = core.chance(at.now)
-            && core.reached(at.now, chance.at)
+            && core.reached(at.now, chance.at.max(self.rest))
         {
             if core.child_gone() {
                 self.acquire(core, chance, at);
@@ -77,8 +81,10 @@ impl Contending {
             Ok(got)
                 if !got.done && !self.claim.as_ref().is_some_and(|claim| claim.was_done(&got.row, got.timeline)) =>
             {
+                let same = self.claim.as_ref().is_some_and(|claim| claim.seen == version(&got.row));
+                self.refused = if same { self.refused.saturating_add(1) } else { 0 };
+                self.rest = now + core.terms.back_off(self.refused);
                 self.claim = self.claim.filter(|claim| claim.doubtful);
-                core.asks.row.failed(now, &core.terms);
                 core.want_look();
             }
             Ok(_) => {

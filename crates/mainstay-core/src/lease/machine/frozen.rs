@@ -42,7 +42,7 @@ impl Frozen {
         Turn::Stay(State::Frozen(self))
     }
 
-    /// Only a renewal that was sent after a doubt arose settles it.
+    /// A doubt arises with an answer, and one request is under way at a time: what is answered next was sent after it.
     pub(super) fn answered(
         mut self,
         core: &mut Core,
@@ -59,8 +59,7 @@ impl Frozen {
             }
             Heard::Good => {
                 let until = self.holding.tenancy.until(&core.terms);
-                let asked_since = self.why == Freeze::Silence || pending.sent >= self.since;
-                if !asked_since || until <= now {
+                if until <= now {
                     return State::Frozen(self);
                 }
                 core.tell(Happening::Thawed { after: now.since(self.since) });

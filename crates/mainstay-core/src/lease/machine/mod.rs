@@ -49,7 +49,7 @@ use self::yielding::Yielding;
 use super::event::{Action, Event, Hint};
 use super::row::{Nonce, Row};
 use super::safety::Safety;
-use super::standing::{LeaseView, Order, Report, Standing, Wish};
+use super::standing::{LeaseView, Order, Standing};
 use super::store::{Failure, Member};
 use super::terms::{BadTerms, Terms};
 use crate::Moment;
@@ -121,7 +121,7 @@ impl Machine {
                 }
             }
             Event::Hint(hint) => self.hinted(hint, now),
-            Event::Report(report) => self.reported(report, now),
+            Event::Report(report) => self.core.reported(report),
             Event::Command(command) => self.core.command(command, now),
             Event::Quiet(quiet) => self.core.set_quiet(quiet),
         }
@@ -171,7 +171,7 @@ impl Machine {
         &self.core.sight.members
     }
 
-    /// Whether nothing keeps a program that is ending ([`Wish::Leave`]) any more: it holds nothing, and asked for nothing
+    /// Whether nothing keeps a program that is ending ([`super::Wish::Leave`]) any more: it holds nothing, and asked for nothing
     /// whose outcome it does not know.
     #[must_use]
     pub fn has_left(&self) -> bool {
@@ -201,14 +201,6 @@ impl Machine {
             (Hint::Look, _) | (Hint::Cut, None) => self.core.want_look(),
             (Hint::Cut | Hint::HolderGone, Some(tenancy)) => tenancy.due = now,
             (Hint::HolderGone, None) => self.core.holder_silent(now),
-        }
-    }
-
-    fn reported(&mut self, report: Report, now: Moment) {
-        let leaves = report.wish == Some(Wish::Leave);
-        self.core.reported(report);
-        if leaves && let Some(tenancy) = self.state.tenancy_mut() {
-            tenancy.due = tenancy.due.min(now + self.core.terms.renew);
         }
     }
 

@@ -13,6 +13,8 @@ pub(super) struct Model {
     pub(super) members: Vec<(Member, u64)>,
     /// What fencing saw, to show that it was asked for.
     pub(super) fences: u32,
+    /// A process on this machine has the lease's lock.
+    pub(super) locked: bool,
 }
 
 impl Model {
@@ -32,7 +34,7 @@ impl Model {
             expires_at: Stamp(0),
             ttl: Duration::ZERO,
         };
-        Self { row, timeline: Timeline(1), ahead_ms: 1_000_000, members: Vec::new(), fences: 0 }
+        Self { row, timeline: Timeline(1), ahead_ms: 1_000_000, members: Vec::new(), fences: 0, locked: false }
     }
 
     pub(super) fn clock(&self, real_ms: u64) -> Stamp {
@@ -103,7 +105,8 @@ impl Model {
                 let kept = free && row.next.as_ref() == Some(holder);
                 let open = *early || row.expires_at < clock || (free && (row.next.is_none() || kept));
                 let paused = row.paused.is_some() && !kept && row.holder != *holder;
-                if (row.epoch, row.seq) != (seen.epoch, seen.seq) || *timeline != here || !open || paused {
+                if (row.epoch, row.seq) != (seen.epoch, seen.seq) || *timeline != here || !open || paused || self.locked
+                {
                     return false;
                 }
                 row.epoch = (row.epoch + 1).max(*epoch_at_least);

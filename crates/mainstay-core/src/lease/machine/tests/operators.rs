@@ -167,7 +167,7 @@ fn a_guard_that_gives_up_hands_over_if_somebody_can_follow() {
     check(
         terms(),
         "1000 wish the child ended five times
-         2000 end",
+         9000 end",
         "...
          1010 keeps the lease, as no other member is fit: the child ended five times",
     );

@@ -226,6 +226,62 @@ fn a_machine_that_was_paused_is_not_sure_before_it_has_renewed() {
 }
 
 #[test]
+fn an_answer_that_comes_after_its_tenure_has_run_out_thaws_nothing() {
+    let terms = Terms { timeout: Duration::from_secs(3), ..terms() };
+    check(
+        terms,
+        "1000 tardy
+        9000 end",
+        "...
+         3110 child frozen: the store was not heard from in time
+         3110 -> Frozen",
+    );
+}
+
+#[test]
+fn without_a_freezer_a_doubt_ends_with_the_tenure() {
+    check(
+        Terms { frozen: None, ..terms() },
+        "1500 sleeps 2000
+        4245 cut
+        9000 end",
+        "...
+         4250 the store's clock ran 1.99s ahead of this machine's: it was set, or this machine was paused
+         4250 child frozen until the lease is confirmed: clocks moved apart
+         4250 -> Frozen
+         5250 the store does not answer: no answer in time
+         7110 lease lost: the store was not heard from for too long
+         7110 -> Without",
+    );
+}
+
+#[test]
+fn one_that_is_overtaken_while_its_child_is_not_gone_leaves_the_row_alone() {
+    let script = "1000 cut
+        2000 child unknown
+        9000 b takes
+        9100 open
+        12000 child gone
+        13000 end";
+    check(
+        terms(),
+        script,
+        "...
+         2240 the store does not answer: no answer in time
+         3110 child frozen: the store was not heard from in time
+         3110 -> Frozen
+         8110 lease lost: the store was not heard from for too long
+         8110 -> Without
+         8110 waits: the own child is not known to be gone (Unknown)
+         9600 the store answers again after 9.35s
+         9600 b holds the lease",
+    );
+    let rig = play(terms(), script);
+    let last = rig.asked.iter().rposition(|asked| asked.ends_with("renew")).expect("one");
+    assert!(rig.asked.iter().skip(last + 1).all(|asked| asked.ends_with("look")), "{:?}", rig.asked);
+}
+
+#[test]
 fn a_machine_that_was_paused_for_long_finds_its_lease_gone() {
     check(
         terms(),

@@ -65,6 +65,8 @@ pub(super) struct Rig {
 enum Way {
     /// Answered after 10 ms.
     Open,
+    /// Answered after 2.9 s.
+    Tardy,
     /// Nothing arrives, nothing comes back.
     Cut,
     /// Done, but no answer comes back.
@@ -152,6 +154,7 @@ impl Rig {
             Action::Ask { id, request, .. } => {
                 self.asked.push(format!("{} {}", self.now, name(&request)));
                 match self.way {
+                    Way::Tardy => self.answers.push((self.now + 2900, id, request)),
                     Way::Open | Way::Refusing => self.answers.push((self.now + 10, id, request)),
                     Way::Cut => (),
                     Way::Deaf => drop(self.store.ask(&request, self.now)),
@@ -258,6 +261,9 @@ impl Rig {
             ["open"] => self.way = Way::Open,
             ["cut"] => self.way = Way::Cut,
             ["deaf"] => self.way = Way::Deaf,
+            ["tardy"] => self.way = Way::Tardy,
+            ["locked"] => self.store.locked = true,
+            ["unlocked"] => self.store.locked = false,
             ["slow"] => self.way = Way::Slow,
             ["refusing"] => self.way = Way::Refusing,
             ["look"] => self.event(Event::Hint(Hint::Look)),
@@ -284,6 +290,7 @@ impl Rig {
                 self.store.row.next = Some(to.into());
                 assert_eq!(self.store.row.holder.as_ref(), from);
             }
+            ["anybody", "is", "asked", "for"] => self.store.row.switch.as_mut().expect("one").to = None,
             [_, "gives", "to", to] => self.store.given_to(to, self.now),
             [name, ref does @ ..] => self.member(name, does),
             [] => (),
@@ -405,7 +412,8 @@ fn number(text: &str) -> u64 {
 fn name(request: &Request) -> &'static str {
     match request {
         Request::Look { .. } => "look",
-        Request::Acquire { .. } => "acquire",
+        Request::Acquire { early: false, .. } => "acquire",
+        Request::Acquire { early: true, .. } => "acquire-early",
         Request::Fence { .. } => "fence",
         Request::Activate { .. } => "activate",
         Request::Renew { .. } => "renew",

@@ -274,6 +274,61 @@ fn the_successor_makes_ready_takes_it_at_once_and_says_when_it_is_done() {
 }
 
 #[test]
+fn the_one_that_was_chosen_ends_a_switch_over_that_named_nobody() {
+    check(
+        terms(),
+        "0 b takes
+         500 b asks for a
+         500 anybody is asked for
+         600 look
+         700 b gives to a
+         700 b 100 is standby
+         710 look
+         1500 end",
+        "10 b holds the lease
+         610 switch-over was asked for
+         610 -> Prepare
+         720 nobody holds the lease
+         730 took the lease from b as 1.2: it was kept for this member
+         740 fenced every previous holder in 10ms
+         750 a holds the lease
+         750 active as 1.2
+         750 -> Held
+         950 ready as 1.2 after 230ms: detect 0ns, acquire 10ms, fence 10ms, activate 10ms, start 200ms
+         970 switch-over done",
+    );
+}
+
+#[test]
+fn a_successor_says_at_once_that_it_is_ready_and_takes_the_lease_at_once() {
+    let rig = play(terms(), "0 b takes\n 500 b asks for a\n 600 look\n 700 b gives to a\n 710 look\n 990 end");
+    let expect = "0 look, 600 look, 640 look, 710 look, 720 acquire, 730 fence, 740 activate, 950 renew, 950 settle, \
+                  960 look";
+    assert_eq!(rig.asked.join(", "), expect);
+}
+
+#[test]
+fn priority_zero_makes_nothing_ready() {
+    let mut terms = terms();
+    terms.me.priority = 0;
+    check(
+        terms,
+        "0 b takes
+         500 b asks for a
+         600 look
+         700 end",
+        "10 b holds the lease
+         610 switch-over to a was asked for",
+    );
+}
+
+#[test]
+fn a_front_says_at_once_that_nothing_is_under_way() {
+    let rig = play(terms(), "0 b takes\n 100 quiet no\n 500 quiet yes\n 600 quiet no\n 700 end");
+    assert_eq!(rig.asked.join(", "), "0 look, 500 look");
+}
+
+#[test]
 fn a_successor_that_fails_gives_it_back() {
     check(
         Terms { ready_within: Some(Duration::from_secs(2)), ..terms() },

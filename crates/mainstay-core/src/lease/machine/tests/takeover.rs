@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::rig::{check, terms};
-use crate::lease::Terms;
+use super::model::Model;
+use super::rig::{check, play, terms};
+use crate::Moment;
+use crate::lease::{Action, Event, Machine, Nonce, Request, Terms};
 
 #[test]
 fn a_free_lease_is_taken_fenced_and_run() {
@@ -285,6 +287,20 @@ fn fencing_that_does_not_end_is_given_up() {
 }
 
 #[test]
+fn each_request_has_a_time_limit_of_its_own() {
+    check(
+        terms(),
+        "15 cut
+        16 end
+        4000 end",
+        "10 nobody holds the lease
+         20 took the lease as 1.1: it was free
+         2010 the store does not answer: no answer in time
+         3770 fencing failed and is tried again: no answer in time",
+    );
+}
+
+#[test]
 fn a_new_holder_that_is_overtaken_while_it_fences_starts_nothing() {
     check(
         terms(),
@@ -299,6 +315,47 @@ fn a_new_holder_that_is_overtaken_while_it_fences_starts_nothing() {
 
 #[test]
 fn a_lock_that_is_still_held_on_this_machine_is_tried_for_again() {
+    let script = "0 locked
+        1000 unlocked
+        2000 end";
+    check(
+        terms(),
+        script,
+        "10 nobody holds the lease
+         1180 took the lease as 1.1: it was free
+         1190 fenced every previous holder in 10ms
+         1200 a holds the lease
+         1200 active as 1.1
+         1200 -> Held
+         1400 ready as 1.1 after 1.39s: detect 1.16s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+    );
+    let rig = play(terms(), script);
+    let tried: Vec<&str> = rig.asked.iter().filter(|asked| asked.ends_with("acquire")).map(String::as_str).collect();
+    assert_eq!(tried.join(" ").replace(" acquire", ""), "10 70 180 390 650 910 1170");
+}
+
+#[test]
+fn a_machine_whose_guard_never_spoke_takes_nothing() {
+    let mut machine = Machine::new(terms(), Moment::ZERO).expect("good terms");
+    let mut store = Model::new();
+    let mut asked = Vec::new();
+    let mut event = Event::Tick;
+    for at in (0..200).map(|at| at * 50) {
+        let now = Moment::from_millis(at);
+        let answer = machine.on(event, now, &mut || Nonce(7)).into_iter().find_map(|action| match action {
+            Action::Ask { id, request, .. } => Some((id, request)),
+            _ => None,
+        });
+        event = answer.map_or(Event::Tick, |(id, request)| {
+            asked.push(request.clone());
+            Event::Answered { id, result: Ok(store.ask(&request, at)) }
+        });
+    }
+    assert!(asked.len() > 5 && asked.iter().all(|request| matches!(request, Request::Look { .. })), "{asked:?}");
+}
+
+#[test]
+fn a_store_that_refuses_is_tried_again() {
     check(
         terms(),
         "0 refusing
