@@ -1,5 +1,6 @@
 //! The command line. Results go to standard output, everything else to standard error.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +39,16 @@ pub enum Cli {
     /// Runs a command that ends with its parent.
     #[command(hide = true)]
     Leash(demo::LeashArgs),
+    /// Outlives a guard until its child is dead. A guard starts it.
+    #[command(hide = true)]
+    Sentinel(Words),
+}
+
+/// Words that mean something to whoever wrote them.
+#[derive(Debug, Args)]
+pub struct Words {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
 }
 
 /// Which running Mainstay, and how its answer is printed.
@@ -91,6 +102,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Cli::Demo(args) => demo::run(args),
         Cli::ModelNode(args) => demo::model_node(&args),
         Cli::Leash(args) => demo::leash(&args),
+        Cli::Sentinel(args) => mainstay_guard::sentinel::main(args.words),
     }
 }
 

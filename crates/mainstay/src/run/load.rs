@@ -5,12 +5,15 @@ use mainstay_proxy::params::Plan;
 use super::Args;
 use super::settings::Settings;
 use crate::config;
+use crate::config::leases::Leases;
 
 /// What is run.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) plan: Plan,
     pub(super) settings: Settings,
+    /// The leases it keeps or follows.
+    pub(super) leases: Option<Leases>,
     /// Remarks on the file, as sentences with their places.
     pub(super) notes: Vec<String>,
 }
@@ -23,6 +26,6 @@ impl Args {
     pub(super) fn load(&self) -> Result<Loaded, String> {
         let loaded = config::load(&self.file, &self.maps).map_err(|faults| faults.to_string())?;
         let notes = loaded.notes.iter().map(|note| note.render(&loaded.sources)).collect();
-        Ok(Loaded { plan: loaded.plan, settings: Settings::of(&loaded.process), notes })
+        Ok(Loaded { plan: loaded.plan, settings: Settings::of(&loaded.process), leases: loaded.leases, notes })
     }
 }

@@ -1,6 +1,7 @@
 //! `mainstay run`: everything put together, from the configuration to the last connection.
 
 mod files;
+pub mod leases;
 mod load;
 mod logging;
 mod logs;
@@ -41,7 +42,8 @@ fn parse_admin(text: &str) -> Result<Admin, String> {
     Ok(Admin::of(&place))
 }
 
-/// Runs until it is told to end. Exit code 0: ended as told; 1: could not start.
+/// Runs until it is told to end. Exit code 0: ended as told; 1: could not start. Where the end of a guarded child is the
+/// end of the program, the child's.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
     let loaded = match args.load() {
@@ -79,7 +81,7 @@ pub fn run(args: &Args) -> ExitCode {
         }
     }
     logs.stop();
-    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    result.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// An error and what caused it, on one line.

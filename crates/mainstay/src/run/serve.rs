@@ -4,29 +4,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_io::listen::Bound;
-use mainstay_proxy::front::{Front, Leases, Options, Stopped};
+use mainstay_proxy::front::{Front, Options, Stopped};
+use mainstay_proxy::params::Policy;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
+use super::leases::{Guards, Kept};
 use super::logs::Logs;
 use super::settings::{Admin, Settings};
 use super::signals::{Signals, Wish};
 use super::{Args, Loaded, chain, files, notify};
 use crate::admin::document::Said;
 use crate::admin::{self, Face, Parts, Phase, Place, ReloadOrder};
+use crate::config::leases::Leases;
 
 /// Serves until it is told to end.
 ///
 /// # Errors
 /// A sentence: what could not be had at the start, or was lost on the way.
-pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<(), String> {
+pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8, String> {
     let signals = Signals::take().map_err(|error| format!("take signals: {error}"))?;
-    let Loaded { plan, settings, notes } = loaded;
+    let Loaded { plan, settings, leases, notes } = loaded;
     notes.iter().for_each(|note| info!("{note}"));
     files::raise_limit(&plan);
     let admin = bind_admin(args.admin.as_ref().unwrap_or(&settings.admin))?;
-    let options =
-        Options { workers: settings.workers, drain: settings.drain, access: logs.access(), leases: Leases::new() };
+    let (kept, guards) = match &leases {
+        Some(leases) => {
+            let (kept, guards) = super::leases::start(leases).await?;
+            (Some(kept), guards)
+        }
+        None => (None, Guards::none()),
+    };
+    let views = kept.as_ref().map(|kept| kept.views()).unwrap_or_default();
+    let options = Options { workers: settings.workers, drain: settings.drain, access: logs.access(), leases: views };
     let front = Front::start(plan, options).await.map_err(|error| chain(&error))?;
     let (order, orders) = mpsc::channel(RELOADS_WAITING);
     let parts = Parts {
@@ -48,7 +58,7 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<()
         });
     }
     announce(&front);
-    Running { args, logs, front, face, settings }.live(signals, &order, orders).await
+    Running { args, logs, front, face, settings, leases, kept, guards }.live(signals, &order, orders).await
 }
 
 fn bind_admin(admin: &Admin) -> Result<Option<Bound>, String> {
@@ -99,6 +109,10 @@ struct Running<'a> {
     front: Front,
     face: Arc<Face>,
     settings: Settings,
+    /// As configured, for a reload to be compared with.
+    leases: Option<Leases>,
+    kept: Option<Arc<Kept>>,
+    guards: Guards,
 }
 
 impl Running<'_> {
@@ -108,18 +122,20 @@ impl Running<'_> {
         mut signals: Signals,
         order: &mpsc::Sender<ReloadOrder>,
         orders: mpsc::Receiver<ReloadOrder>,
-    ) -> Result<(), String> {
+    ) -> Result<u8, String> {
         let face = self.face.clone();
         let upkeep = tokio::spawn(async move { tokio::join!(face.watch(), notify::watchdog(&face)) });
         let (logs, lost) = (self.logs, self.front.lost());
+        let mut guards = std::mem::replace(&mut self.guards, Guards::none());
         let (wish, result) = tokio::select! {
-            wish = wishes(&mut signals, logs, order) => (wish, Ok(())),
-            () = self.reloads(orders) => (Wish::End, Ok(())),
-            () = logs.watch() => (Wish::End, Ok(())),
+            wish = wishes(&mut signals, logs, order) => (wish, Ok(0)),
+            () = self.reloads(orders) => (Wish::End, Ok(0)),
+            () = logs.watch() => (Wish::End, Ok(0)),
+            code = guards.over() => (Wish::Drain, Ok(code)),
             // The others finish what they have; to serve on without it would leave clients unanswered.
             () = lost => (Wish::Drain, Err("a worker has ended by itself".to_owned())),
         };
-        self.end(wish, &mut signals).await;
+        self.end(wish, guards, &mut signals).await;
         upkeep.abort();
         result
     }
@@ -156,20 +172,45 @@ impl Running<'_> {
     async fn take_new(&mut self) -> Result<String, String> {
         let args = self.args.clone();
         let loaded = tokio::task::spawn_blocking(move || args.load()).await.map_err(|error| error.to_string())??;
-        self.front.replace(loaded.plan, &Leases::new(), loaded.settings.drain).await.map_err(|error| chain(&error))?;
+        self.may_follow(&loaded)?;
+        let views = self.kept.as_ref().map(|kept| kept.views()).unwrap_or_default();
+        self.front.replace(loaded.plan, &views, loaded.settings.drain).await.map_err(|error| chain(&error))?;
         let kept = self.settings.needs_restart(&loaded.settings);
         self.settings.drain = loaded.settings.drain;
         self.logs.apply(&loaded.settings);
         let done = format!("new configuration: {}", summary(&self.front.plan()));
-        let lines: Vec<_> = std::iter::once(done).chain(kept).chain(loaded.notes).collect();
+        let leases = (loaded.leases != self.leases)
+            .then(|| "[store], [lease] and [guard] stay as they are until Mainstay is restarted".to_owned());
+        let lines: Vec<_> = std::iter::once(done).chain(kept).chain(leases).chain(loaded.notes).collect();
         Ok(lines.join("\n"))
     }
 
+    /// Whether every pool that is new to follow a lease finds one that is kept here.
+    fn may_follow(&self, loaded: &Loaded) -> Result<(), String> {
+        let known = |name: &str| self.leases.iter().flat_map(|leases| &leases.all).any(|it| *it.terms.lease == *name);
+        let unknown = loaded.plan.pools.iter().find_map(|pool| match &pool.policy {
+            Policy::Leader { lease } if !known(lease) => Some((&pool.name, lease)),
+            _ => None,
+        });
+        unknown.map_or(Ok(()), |(pool, lease)| {
+            Err(format!(
+                "pool {pool} follows lease {lease}, which is new: leases are taken up when Mainstay is restarted"
+            ))
+        })
+    }
+
     /// Ends: in good order, or at once.
-    async fn end(self, wish: Wish, signals: &mut Signals) {
+    ///
+    /// Leases are left first, while the front still holds what comes for their pools: it goes on once another leads.
+    async fn end(self, wish: Wish, guards: Guards, signals: &mut Signals) {
         let within = if wish == Wish::Drain { self.settings.drain } else { Duration::ZERO };
+        let leave = if wish == Wish::Drain { guards.leave_within() } else { LEAVE_AT_ONCE.min(guards.leave_within()) };
         self.face.set_phase(Phase::Draining);
-        notify::stopping(within);
+        notify::stopping(leave.saturating_add(within));
+        tokio::select! {
+            () = guards.leave(leave) => {}
+            () = signals.impatience() => warn!("children are killed"),
+        }
         info!(within_s = within.as_secs_f64(), "stopping: what is under way is finished");
         let deadline = async {
             tokio::select! {
@@ -203,6 +244,9 @@ async fn wishes(signals: &mut Signals, logs: &Logs, order: &mpsc::Sender<ReloadO
 
 /// Reloads that may wait.
 const RELOADS_WAITING: usize = 16;
+
+/// How long leaving may take when nothing else is waited for: children are asked to end, not only killed.
+const LEAVE_AT_ONCE: Duration = Duration::from_secs(10);
 
 /// How long workers may take to end what is cut.
 const UNWIND: Duration = Duration::from_secs(5);

@@ -1,0 +1,228 @@
+//! The leases of this program: one store, a keeper for each lease, and a guard where a child is guarded.
+
+mod params;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_core::lease::{LeaseView, Name, Report};
+use mainstay_guard::{Guard, GuardHandle};
+use mainstay_io::lines::{LineSender, LineWriter, Target};
+use mainstay_store::{Keeper, LeaseSettings, Secret, Settings, Store, Tier};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::chain;
+use crate::config::leases::{Lease, Leases};
+
+/// What is kept here, for whoever shows it or asks something of it. Shared by the front, the admin listener and the
+/// program's end.
+#[derive(Debug)]
+pub struct Kept {
+    /// Where leases are kept.
+    pub store: Arc<dyn Store>,
+    /// Each lease, in the order of the configuration.
+    pub leases: Vec<KeptLease>,
+}
+
+/// One lease.
+#[derive(Debug)]
+pub struct KeptLease {
+    /// Its name.
+    pub name: Name,
+    /// Who keeps it here.
+    pub keeper: Arc<Keeper>,
+    /// The guard's name and how its child is; `None`: the lease is only followed here.
+    pub guard: Option<(Name, watch::Receiver<mainstay_guard::Status>)>,
+}
+
+/// The guards of this program. When it is dropped they are told to leave.
+pub(super) struct Guards {
+    running: Vec<Running>,
+    /// Write what children write.
+    writers: Vec<LineWriter>,
+}
+
+struct Running {
+    lease: Name,
+    handle: GuardHandle,
+    keeper: Arc<Keeper>,
+}
+
+/// Starts everything that has to do with leases. Nothing is held when it returns.
+///
+/// # Errors
+/// A sentence: what could not be had, and what to do.
+pub(super) async fn start(leases: &Leases) -> Result<(Arc<Kept>, Guards), String> {
+    let store = mainstay_store::open(&settings(leases)?).map_err(|fault| fault.to_string())?;
+    let host = host_name();
+    let writers = [("child-output", Target::Stdout), ("child-errors", Target::Stderr)]
+        .into_iter()
+        .map(|(name, target)| LineWriter::start(name, target, LINES_WAITING));
+    let writers =
+        writers.collect::<Result<Vec<_>, _>>().map_err(|error| format!("write what children write: {error}"))?;
+    let (writers, senders): (Vec<LineWriter>, Vec<LineSender>) = writers.into_iter().unzip();
+    let [out, err] = senders.as_slice() else { return Err("no writer for what children write".to_owned()) };
+    let mut kept = Vec::new();
+    let mut running = Vec::new();
+    for lease in &leases.all {
+        let keeper = Arc::new(keeper(&store, lease, &host)?);
+        let mut status = None;
+        if let Some(guard) = &lease.guard {
+            let params = params::of(guard, &lease.terms, Arc::clone(&keeper), out.clone(), err.clone())?;
+            let name = params.name.clone();
+            let handle = Guard::start(params, keeper.orders()).await.map_err(|error| chain(&error))?;
+            status = Some((name, handle.status.clone()));
+            running.push(Running { lease: lease.terms.lease.clone(), handle, keeper: Arc::clone(&keeper) });
+        }
+        kept.push(KeptLease { name: lease.terms.lease.clone(), keeper, guard: status });
+    }
+    let mut guards = Guards { running, writers };
+    guards.report();
+    announce(&kept, leases, store.as_ref());
+    Ok((Arc::new(Kept { store, leases: kept }), guards))
+}
+
+impl Kept {
+    /// What fronts follow.
+    #[must_use]
+    pub fn views(&self) -> HashMap<Name, watch::Receiver<LeaseView>> {
+        self.leases.iter().map(|lease| (lease.name.clone(), lease.keeper.view())).collect()
+    }
+
+    /// The lease of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&KeptLease> {
+        self.leases.iter().find(|lease| &*lease.name == name)
+    }
+}
+
+impl Guards {
+    /// None.
+    pub(super) const fn none() -> Self {
+        Self { running: Vec::new(), writers: Vec::new() }
+    }
+
+    /// Passes on what guards report, until they end.
+    fn report(&mut self) {
+        for guard in &mut self.running {
+            let (_, nothing) = tokio::sync::mpsc::channel(1);
+            let mut reports = std::mem::replace(&mut guard.handle.reports, nothing);
+            let to: watch::Sender<Option<Report>> = guard.keeper.reports();
+            tokio::spawn(async move {
+                while let Some(report) = reports.recv().await {
+                    to.send_replace(Some(report));
+                }
+            });
+        }
+    }
+
+    /// Waits until a guard has ended by itself: its child's work is done. The exit code is the child's.
+    pub(super) async fn over(&mut self) -> u8 {
+        let Some(guard) = self.running.first_mut() else { return std::future::pending().await };
+        // A child whose end is the guard's is the only one of its program: `mainstay guard -- COMMAND`.
+        guard.handle.ended().await
+    }
+
+    /// Longest time that leaving in order takes.
+    pub(super) fn leave_within(&self) -> Duration {
+        let each = self.running.iter().map(|guard| params::leave_within(guard.keeper.terms()));
+        each.max().unwrap_or_default()
+    }
+
+    /// Stops the children in order and gives their leases up: each is free for a successor once its child is gone.
+    /// What is not done `within` is left to the sentinels, which kill what is left when this process ends.
+    pub(super) async fn leave(self, within: Duration) {
+        let Self { mut running, writers } = self;
+        running.iter().for_each(|guard| guard.handle.stop());
+        let all = async {
+            for guard in &mut running {
+                guard.handle.ended().await;
+                let mut status = guard.keeper.status();
+                // It fails when the keeper is gone, and then there is nothing to wait for.
+                let _left = status.wait_for(|status| status.has_left).await;
+                info!(lease = %guard.lease, "left the lease; its child is gone");
+            }
+        };
+        if tokio::time::timeout(within, all).await.is_err() {
+            warn!(within_s = within.as_secs_f64(), "not every lease could be given up in time; children are killed");
+        }
+        drop(running);
+        for writer in writers {
+            if !writer.stop(LAST_LINES) {
+                warn!("the last lines of a child could not be written");
+            }
+        }
+    }
+}
+
+fn settings(leases: &Leases) -> Result<Settings, String> {
+    let store = &leases.store;
+    let mut settings = Settings::new(store.at.clone());
+    settings.password = store.password_file.as_deref().map(password).transpose()?;
+    settings.ca.clone_from(&store.ca);
+    settings.timeout = store.timeout;
+    let of = |lease: &Lease| LeaseSettings {
+        role: lease.guard.as_ref().and_then(|guard| guard.role.as_deref().map(Name::from)),
+        group: lease.group.as_deref().map(Name::from),
+        database: lease.database.as_deref().map(Name::from),
+    };
+    settings.leases = leases.all.iter().map(|lease| (lease.terms.lease.clone(), of(lease))).collect();
+    Ok(settings)
+}
+
+/// The first line of a file.
+fn password(path: &Path) -> Result<Secret, String> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| format!("the store's password cannot be read from {}: {error}", path.display()))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Secret::new(line)),
+        _ => Err(format!(
+            "the store's password file {} is empty: write the password into its first line",
+            path.display()
+        )),
+    }
+}
+
+fn keeper(store: &Arc<dyn Store>, lease: &Lease, host: &Name) -> Result<Keeper, String> {
+    let mut terms = lease.terms.clone();
+    terms.me.instance = mainstay_store::keeper::draw();
+    if terms.me.name.is_empty() {
+        // One that only follows must not pass for the guard on its machine.
+        terms.me.name = if lease.guard.is_some() { host.clone() } else { format!("{host} (follows)").into() };
+    }
+    let name = terms.lease.clone();
+    Keeper::start(Arc::clone(store), terms).map_err(|fault| format!("lease {name}: {fault}"))
+}
+
+/// The machine's name, as `hostname` prints it.
+fn host_name() -> Name {
+    rustix::system::uname().nodename().to_string_lossy().as_ref().into()
+}
+
+fn announce(kept: &[KeptLease], leases: &Leases, store: &dyn Store) {
+    for (lease, configured) in kept.iter().zip(&leases.all) {
+        let terms = lease.keeper.terms();
+        let (tier, at) = (lease.keeper.tier(), store.describe());
+        match &lease.guard {
+            None => info!(lease = %lease.name, store = %at, "follows a lease"),
+            Some((guard, _)) => {
+                let (holder, guard) = (&terms.me.name, guard.as_ref());
+                info!(lease = %lease.name, %holder, guard, %tier, store = %at, "guards a child");
+            }
+        }
+        if tier == Tier::Advisory && configured.guard.is_some() {
+            let how =
+                if terms.takeover { "takes over all the same, as configured" } else { "does not take over by itself" };
+            warn!(lease = %lease.name, "nothing but time keeps two holders apart (no role in the guard): {how}");
+        }
+    }
+}
+
+/// Lines of children that wait for a slow reader; further ones are dropped and counted.
+const LINES_WAITING: usize = 1_024;
+
+const LAST_LINES: Duration = Duration::from_secs(2);
