@@ -11,7 +11,7 @@ use crate::admin::Place;
 use crate::admin::client::{Answer, ClientError, ask};
 use crate::admin::document::{Said, Status};
 use crate::config::{check, import};
-use crate::{demo, run, status};
+use crate::{demo, drill, run, status};
 
 /// Keeps permissioned-ledger nodes available.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ pub enum Cli {
     Import(Import),
     /// Shows on this machine, in under a minute, what Mainstay does.
     Demo(demo::Args),
+    /// Rehearses a failure of a guarded node, and says what came of it.
+    Drill(drill::Args),
     /// A model node, as the demo starts two of.
     #[command(hide = true)]
     ModelNode(demo::NodeArgs),
@@ -100,6 +102,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Cli::Reload(there) => tell(&there, "/reload"),
         Cli::Import(import) => import::command(&import.file),
         Cli::Demo(args) => demo::run(args),
+        Cli::Drill(args) => drill::run(&args),
         Cli::ModelNode(args) => demo::model_node(&args),
         Cli::Leash(args) => demo::leash(&args),
         Cli::Sentinel(args) => mainstay_guard::sentinel::main(args.words),

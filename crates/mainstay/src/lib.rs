@@ -9,5 +9,6 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod drill;
 pub mod run;
 pub mod status;

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use account::{Account, Lost};
 pub use book::{Book, Failure, Outcome, Record};
-pub use rows::Rows;
+pub use rows::{Order, Rows};
 
 use client::{Client, Exchange};
 

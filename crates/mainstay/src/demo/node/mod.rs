@@ -4,10 +4,11 @@
 //! deliberately *not* idempotent: every accepted POST is a row of its own, written before the answer is given, so that
 //! a request done twice behind its client's back leaves a second row.
 
+mod postgres;
 mod serve;
 mod store;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,9 +22,9 @@ pub struct Args {
     /// Where to listen: `host:port` (port 0: one the system gives) or `unix:/path`.
     #[arg(long, default_value = "127.0.0.1:0")]
     at: String,
-    /// The database file, shared by all nodes.
+    /// The database that all nodes share: a file, or `postgres://...`.
     #[arg(long)]
-    store: PathBuf,
+    store: String,
     /// What this node calls itself in its answers.
     #[arg(long, default_value = "a")]
     name: String,
@@ -49,7 +50,13 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 async fn serve(args: &Args) -> std::io::Result<()> {
-    let store = store::Store::open(&args.store, &args.name).map_err(std::io::Error::other)?;
+    let token = std::env::var(TOKEN).unwrap_or_default();
+    let author = store::Author { node: args.name.clone(), token };
+    let store = if args.store.starts_with("postgres") {
+        store::Store::connect(&args.store, author).await.map_err(std::io::Error::other)?
+    } else {
+        store::Store::open(Path::new(&args.store), author).map_err(std::io::Error::other)?
+    };
     let mut terminate = signal(SignalKind::terminate())?;
     let door = serve::Door::open(&args.at).await?;
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -80,6 +87,9 @@ fn failed(args: &Args, verb: &str, error: &std::io::Error) -> ExitCode {
     eprintln!("model node {}: could not {verb}: {error}", args.name);
     ExitCode::FAILURE
 }
+
+/// Where a guarded node finds the fencing token of its tenure.
+const TOKEN: &str = "TOKEN";
 
 /// Longest time for what is under way when a node closes.
 const MAX_CLOSING: Duration = Duration::from_secs(10);

@@ -6,6 +6,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
+use super::postgres;
+
 /// A handle on two threads with a connection each, so that a read never waits behind a write that waits for the other
 /// node's lock.
 #[derive(Clone)]
@@ -28,13 +30,22 @@ pub(super) struct Write {
 pub(super) type Answer<T> = Result<T, String>;
 
 impl Store {
-    /// Opens (and lays out, where it is new) the database at `path` in the name of `node`.
-    pub(super) fn open(path: &Path, node: &str) -> rusqlite::Result<Self> {
-        let (writing, reading, node) = (connect(path)?, connect(path)?, node.to_owned());
+    /// Opens (and lays out, where it is new) the database in a file.
+    pub(super) fn open(path: &Path, author: Author) -> rusqlite::Result<Self> {
+        let (writing, reading) = (connect(path)?, connect(path)?);
         Ok(Self {
-            writer: spawn(move |writes| write_all(&writing, writes, &node)),
+            writer: spawn(move |writes| write_all(&writing, writes, &author)),
             reader: spawn(move |reads| read_all(&reading, reads)),
         })
+    }
+
+    /// The same in PostgreSQL, logged in as the environment says.
+    pub(super) async fn connect(url: &str, author: Author) -> Answer<Self> {
+        let (writer, writes) = mpsc::channel(MAX_QUEUED);
+        let (reader, reads) = mpsc::channel(MAX_QUEUED);
+        let session = postgres::Session::open(url, author).await?;
+        tokio::spawn(session.serve(writes, reads));
+        Ok(Self { writer, reader })
     }
 
     /// Adds a row. A repeated write adds a second row on purpose, so that repeats can be counted.
@@ -48,10 +59,19 @@ impl Store {
     }
 }
 
-/// What one of the threads is asked to do, and where the answer goes.
-struct Job<A, T> {
-    asked: A,
-    reply: oneshot::Sender<Answer<T>>,
+/// Who writes, as every row says.
+#[derive(Clone)]
+pub(super) struct Author {
+    /// The node's name.
+    pub(super) node: String,
+    /// The fencing token it was started with; empty outside of any tenure.
+    pub(super) token: String,
+}
+
+/// What is asked of one of the writers or readers, and where the answer goes.
+pub(super) struct Job<A, T> {
+    pub(super) asked: A,
+    pub(super) reply: oneshot::Sender<Answer<T>>,
 }
 
 async fn ask<A, T>(to: &mpsc::Sender<Job<A, T>>, asked: A) -> Answer<T> {
@@ -73,14 +93,15 @@ fn spawn<J: Send + 'static>(work: impl Fn(&mut Vec<J>) + Send + 'static) -> mpsc
 }
 
 /// One transaction for all that wait: when the other node holds the lock, the queue that forms costs it but once.
-fn write_all(connection: &Connection, jobs: &mut Vec<Job<Write, ()>>, node: &str) {
+fn write_all(connection: &Connection, jobs: &mut Vec<Job<Write, ()>>, author: &Author) {
+    let Author { node, token } = author;
     let insert = || {
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         for job in jobs.iter() {
             let Write { key, id, value } = &job.asked;
             transaction
-                .prepare_cached("INSERT INTO writes (key, id, node, value) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![key, id, node, value])?;
+                .prepare_cached("INSERT INTO writes (key, id, node, token, value) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![key, id, node, token, value])?;
         }
         transaction.commit()
     };
@@ -103,7 +124,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // No fsync: the demo kills processes, never the machine, and what a process has written survives it.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
-         CREATE TABLE IF NOT EXISTS writes (key TEXT NOT NULL, id TEXT, node TEXT NOT NULL, value BLOB NOT NULL);
+         CREATE TABLE IF NOT EXISTS writes (
+             key TEXT NOT NULL, id TEXT, node TEXT NOT NULL, token TEXT NOT NULL, value BLOB NOT NULL
+         );
          CREATE INDEX IF NOT EXISTS writes_by_key ON writes (key);",
     )?;
     Ok(connection)
