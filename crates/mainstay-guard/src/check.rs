@@ -1,9 +1,7 @@
 //! The checks of a child: one try at a time, over and over.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 
 use mainstay_core::lease::Name;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -13,6 +11,7 @@ use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::env::Env;
 use crate::http;
 use crate::params::{Command, Params, Probe, Progress, Ready};
 
@@ -33,7 +32,7 @@ pub(crate) struct Checks(JoinSet<()>);
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub(crate) dir: Option<PathBuf>,
-    pub(crate) env: Arc<[(OsString, OsString)]>,
+    pub(crate) env: Env,
 }
 
 impl Checks {
@@ -114,7 +113,7 @@ struct Grouped(Child);
 impl Grouped {
     fn start(command: &Command, at: &Surroundings, out: Stdio) -> std::io::Result<Self> {
         let mut start = tokio::process::Command::new(&command.program);
-        start.args(&command.args).envs(at.env.iter().map(|(name, value)| (name, value)));
+        start.args(&command.args).envs(at.env.iter());
         start.stdin(Stdio::null()).stdout(out).stderr(Stdio::null()).process_group(0).kill_on_drop(true);
         if let Some(dir) = &at.dir {
             start.current_dir(dir);
@@ -146,7 +145,7 @@ mod tests {
     const BOUND: Duration = Duration::from_secs(10);
 
     async fn check(probe: &Probe, expect: Result<(), &str>) {
-        let at = Surroundings { dir: None, env: Arc::new([("GREETING".into(), "hello".into())]) };
+        let at = Surroundings { dir: None, env: Env::new([("GREETING".into(), "hello".into())]) };
         let found = tokio::time::timeout(BOUND, attempt(probe, &at)).await.unwrap();
         match expect {
             Ok(()) => assert_eq!(found, Ok(()), "{probe:?}"),
@@ -194,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn progress_is_what_is_printed() {
-        let at = Surroundings { dir: Some("/".into()), env: Arc::new([]) };
+        let at = Surroundings { dir: Some("/".into()), env: Env::default() };
         assert_eq!(printed(&sh("pwd"), &at).await.as_deref(), Some("/\n"));
         assert_eq!(printed(&sh("echo 1; exit 1"), &at).await, None);
     }
@@ -202,7 +201,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_check_started_ends_with_it() {
         let folder = tempfile::tempdir().unwrap();
-        let at = Surroundings { dir: Some(folder.path().into()), env: Arc::new([]) };
+        let at = Surroundings { dir: Some(folder.path().into()), env: Env::default() };
         // Whoever has the pipe open lives: reading it ends when nobody does.
         rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("alive"), rustix::fs::Mode::RWXU).unwrap();
         let held = Grouped::start(&sh("sleep 30 > alive & sleep 30"), &at, Stdio::null()).unwrap();

@@ -59,6 +59,11 @@ impl Group {
         self.cgroup.as_ref().map_or(Ok(true), Cgroup::is_empty)
     }
 
+    /// Removes the cgroup, which must be empty.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.cgroup.as_ref().map_or(Ok(()), Cgroup::remove)
+    }
+
     /// How many live.
     pub(crate) fn count(&self) -> io::Result<usize> {
         Ok(processes::descendants(self.sentinel)?.len())

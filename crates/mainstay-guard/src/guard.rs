@@ -1,6 +1,5 @@
 //! The loop that asks the machine and does what it says.
 
-use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
@@ -17,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::alarm::{Alarm, Limits};
 use crate::cgroup::Cgroup;
 use crate::check::{Checks, Found, Surroundings};
+use crate::env::Env;
 use crate::error::StartError;
 use crate::lock::{Lock, file_name};
 use crate::output::{self, Flow};
@@ -104,7 +104,7 @@ impl Guard {
             over: false,
         });
         let (leave, leaving) = watch::channel(false);
-        let surroundings = Surroundings { dir: params.dir.clone(), env: Arc::new([]) };
+        let surroundings = Surroundings { dir: params.dir.clone(), env: Env::default() };
         let guard = Self {
             params,
             rules,
@@ -278,9 +278,9 @@ impl Guard {
         grant.inherit.iter().map(|descriptor| descriptor.try_clone()).collect()
     }
 
-    fn fill(&self, tenure: Option<&Tenure>, grant: &Grant) -> Arc<[(OsString, OsString)]> {
+    fn fill(&self, tenure: Option<&Tenure>, grant: &Grant) -> Env {
         let values = Values { tenure, role: grant.role.as_ref(), password: grant.password.as_ref() };
-        self.params.env.iter().map(|(name, template)| (name.clone(), template.fill(&values).into())).collect()
+        Env::new(self.params.env.iter().map(|(name, template)| (name.clone(), template.fill(&values).into())))
     }
 
     fn hear(&mut self, number: u64, said: Said) {

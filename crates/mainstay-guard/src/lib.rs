@@ -21,6 +21,7 @@
 mod alarm;
 mod cgroup;
 mod check;
+mod env;
 mod error;
 mod group;
 mod guard;

@@ -247,7 +247,7 @@ mod tests {
         assert!(matches!(error, StartError::Twice { pid, .. } if pid == me), "{error:?}");
         assert!(error.to_string().contains(&format!("in process {me}")), "{error}");
         Lock::take(&"b".into(), folder.path()).await.unwrap();
-        drop(lock);
+        lock.release();
         Lock::take(&"a".into(), folder.path()).await.unwrap();
     }
 }

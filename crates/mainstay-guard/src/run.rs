@@ -1,6 +1,5 @@
 //! One run of a command, as the guard sees it: its sentinel, and what to do when that fails.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Pair;
@@ -19,6 +18,7 @@ use tokio::process::Child;
 use tokio::sync::mpsc;
 
 use crate::alarm::Alarm;
+use crate::env::Env;
 use crate::group::Group;
 use crate::lock::Lock;
 use crate::params::Command;
@@ -31,7 +31,7 @@ pub(crate) struct Spec {
     pub(crate) sentinel: Command,
     pub(crate) orders: Orders,
     pub(crate) dir: Option<PathBuf>,
-    pub(crate) env: Arc<[(OsString, OsString)]>,
+    pub(crate) env: Env,
     pub(crate) inherit: Vec<OwnedFd>,
     pub(crate) out: OwnedFd,
     pub(crate) err: OwnedFd,
@@ -110,11 +110,10 @@ impl Run {
             self.line.kills.store(true, Ordering::Relaxed);
         }
         let text = order.to_string();
+        self.line.unheard.fetch_add(1, Ordering::Relaxed);
         // Not through the event loop, which learns only later that there is room.
         match rustix::io::write(&self.line.stream, text.as_bytes()) {
-            Ok(written) if written == text.len() => {
-                self.line.unheard.fetch_add(1, Ordering::Relaxed);
-            }
+            Ok(written) if written == text.len() => {}
             _ => self.line.stuck.store(true, Ordering::Relaxed),
         }
     }
@@ -130,7 +129,7 @@ fn start_sentinel(spec: Spec, control: Pair, lock: &Lock) -> io::Result<Child> {
         command.env_remove(name);
     }
     let (name, value) = lock.mark();
-    command.envs(spec.env.iter().map(|(name, value)| (name, value))).env(name, value);
+    command.envs(spec.env.iter()).env(name, value);
     command.stdin(Stdio::from(OwnedFd::from(control))).stdout(spec.out).stderr(spec.err);
     if let Some(dir) = spec.dir {
         command.current_dir(dir);

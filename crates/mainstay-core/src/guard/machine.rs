@@ -88,7 +88,8 @@ impl Machine {
                 }
             }
             Event::Started => {
-                if let Some(wellness) = self.wellness() {
+                // Also when it has been frozen meanwhile.
+                if let State::Running(Running { part: Part::Child(wellness), .. }) = &mut self.state {
                     wellness.started();
                 }
             }

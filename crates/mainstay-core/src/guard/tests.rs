@@ -162,6 +162,15 @@ fn only_the_same_tenure_is_thawed() {
 }
 
 #[test]
+fn a_child_may_be_frozen_before_it_is_known_to_have_started() {
+    let mut bench = Bench::new(Rules { wellness: WellnessRule::default(), ..rules() });
+    bench.hold(1, 2000, 3000, "run child 2000 3000", ChildState::Starting);
+    bench.next(2000, "freeze 3000", ChildState::Frozen);
+    bench.check(Event::Started, "", ChildState::Frozen);
+    bench.hold(1, 4000, 5000, "allow 4000 5000", ChildState::Ready);
+}
+
+#[test]
 fn without_a_freezer_it_is_killed() {
     let mut bench = Bench::ready(Rules { freeze: false, ..rules() });
     bench.next(2000, "kill", ChildState::Stopping);

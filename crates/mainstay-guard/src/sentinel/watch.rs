@@ -145,6 +145,10 @@ impl Watch {
             self.act();
             if !left && self.is_over() {
                 self.say(&Word::Gone);
+                if !self.guarded {
+                    // What fails here, the next guard does again.
+                    let _removed = self.group.remove();
+                }
                 return ExitCode::SUCCESS;
             }
             self.wait(now);

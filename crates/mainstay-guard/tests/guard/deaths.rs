@@ -35,6 +35,8 @@ async fn guard_killed() {
             guard.signal(Signal::KILL);
             guard.ended();
             guard.place.empty(None).await;
+            let cgroups = guard.place.cgroups();
+            assert!(cgroups.is_empty(), "{cgroups:?} are left");
             let late = late(guard.place.last_beat(), at);
             eprintln!("guard killed, {name}, {cgroup:?}: last beat after {late:?}");
             assert!(late < SLACK, "{name}, {cgroup:?}: {late:?}");

@@ -92,6 +92,13 @@ impl Place {
         ids.filter_map(lives).collect()
     }
 
+    /// The cgroup that the guard's lock file names, if it exists.
+    pub(crate) fn cgroups(&self) -> Vec<PathBuf> {
+        let text = self.read("state/a.lock");
+        let paths = text.lines().filter_map(|line| line.strip_prefix("cgroup ")).filter(|path| !path.is_empty());
+        paths.map(PathBuf::from).filter(|path| path.exists()).collect()
+    }
+
     /// Waits until the named processes beat.
     pub(crate) async fn beating(&self, names: &[&str]) {
         let what = format!("{names:?} do not beat; {:?}", self.living());
