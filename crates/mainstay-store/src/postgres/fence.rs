@@ -207,7 +207,7 @@ const STATEMENT: Duration = Duration::from_secs(5);
 /// How often sessions and prepared transactions are ended.
 const SWEEPS: usize = 2;
 /// How long those who are just logging in are waited for.
-const ENTERING: Duration = Duration::from_millis(300);
+const ENTERING: Duration = Duration::from_secs(1);
 /// Between two looks whether the sessions have ended.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(16);

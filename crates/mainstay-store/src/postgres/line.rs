@@ -109,7 +109,10 @@ async fn maintain(way: Way, hints: Arc<Hints>, publish: watch::Sender<Link>) {
                 if std::mem::replace(&mut was_up, true) {
                     hints.cut();
                 }
-                let why = session.ended().await;
+                let why = tokio::select! {
+                    why = session.ended() => why,
+                    () = superseded(&way, &session) => session.ended().await,
+                };
                 tracing::debug!(host = %session.host, %why, "the connection to the store ended");
                 publish.send_replace(Link::Down(format!("{}: {why}", session.host).into()));
                 pause = PAUSE_MIN;
@@ -121,6 +124,25 @@ async fn maintain(way: Way, hints: Arc<Hints>, publish: watch::Sender<Link>) {
         }
         // Apart from each other, so that a database that comes back is not met by all at once.
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+    }
+}
+
+/// Ends a session when another host is the primary of a newer history: this one was replaced, and does not know.
+async fn superseded(way: &Way, session: &Session) {
+    loop {
+        tokio::time::sleep(REVIEW).await;
+        for (host, config) in way.url.targets(way.password.as_ref(), way.limit) {
+            if host == session.host {
+                continue;
+            }
+            let Ok(client) = bare(&host, &config, way).await else { continue };
+            let timeline = client.query_one(&format!("SELECT {TIMELINE}"), &[]).await;
+            if timeline.is_ok_and(|row| row.get::<_, i64>(0) > session.timeline) {
+                tracing::warn!(old = %session.host, new = %host, "another host is the primary now: stop the old one");
+                session.doom(&format!("it was replaced by {host}"));
+                return;
+            }
+        }
     }
 }
 
@@ -275,6 +297,8 @@ const ABOUT: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_re
 
 /// The oldest server that is supported.
 const VERSION_MIN: i32 = 130_000;
+/// How often the other hosts are asked whether one of them was promoted.
+const REVIEW: Duration = Duration::from_secs(5);
 /// How many steps connecting has, each with its own limit.
 const STEPS: u32 = 3;
 /// How long the other hosts are waited for once a primary was found.

@@ -92,6 +92,9 @@ impl Postgres {
             _ => {
                 let step = steps::step(&session, lease, &request, end).await?;
                 self.hints.seen(&step.seen, session.key);
+                if let Request::Transfer { .. } = request {
+                    self.known().entry(lease.clone()).or_default().credential = None;
+                }
                 let answer = if step.done { step.seen.done() } else { step.seen.overtaken() };
                 self.tell(&session, lease, &answer);
                 Ok(answer)
@@ -102,13 +105,17 @@ impl Postgres {
     async fn look(&self, session: &Arc<Session>, lease: &Name, me: &Member, end: Instant) -> Result<Answer, Failure> {
         let (answer, look) = steps::look(session, lease, me, end).await?;
         self.hints.seen(&look.seen, session.key);
-        let news = {
+        let (news, is_first) = {
             let mut known = self.known();
             let known = known.entry(lease.clone()).or_default();
             known.has_roles = look.has_roles;
             let me = Member { age: Duration::ZERO, ..me.clone() };
-            known.member.replace(me.clone()) != Some(me)
+            let before = known.member.replace(me.clone());
+            (before.as_ref() != Some(&me), before.is_none())
         };
+        if is_first {
+            steps::forget_members(session, lease.clone());
+        }
         if news {
             steps::notify(session, vec![lease.clone()]);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mainstay_core::lease::{Answer, Failure, Name, Nonce, RowState, Serving, Timeline};
@@ -36,6 +37,8 @@ pub(super) struct Renewals {
 struct Job {
     renewal: Renewal,
     end: Instant,
+    /// Whoever sets it first decides: the task that sends, or the caller who no longer waits.
+    taken: Arc<AtomicBool>,
     answer: oneshot::Sender<Result<Answer, Failure>>,
 }
 
@@ -50,11 +53,15 @@ impl Renewals {
     /// Renews, by `end`.
     pub(super) async fn ask(&self, renewal: Renewal, end: Instant) -> Result<Answer, Failure> {
         let (answer, answered) = oneshot::channel();
-        if self.queue.try_send(Job { renewal, end, answer }).is_err() {
+        let taken = Arc::new(AtomicBool::new(false));
+        if self.queue.try_send(Job { renewal, end, taken: Arc::clone(&taken), answer }).is_err() {
             return Err(Failure::NotDone(format!("{QUEUE} renewals wait already").into()));
         }
         match timeout_at(end + MARGIN, answered).await {
             Ok(Ok(result)) => result,
+            Err(_) if !taken.swap(true, Ordering::AcqRel) => {
+                Err(Failure::NotDone("the store was away, or busy, for too long".into()))
+            }
             Ok(Err(_)) | Err(_) => Err(Failure::Unknown("the store did not answer the renewal in time".into())),
         }
     }
@@ -93,10 +100,8 @@ async fn send(
     batch: Vec<Job>,
     said: &mut HashMap<Name, (Serving, Option<Name>)>,
 ) {
-    // Whoever has given up already was not done, and is not.
-    let now = Instant::now();
-    let (batch, late): (Vec<Job>, Vec<Job>) = batch.into_iter().partition(|job| job.end > now);
-    late.into_iter().for_each(|job| reply(job, Err(Failure::NotDone("the store was busy for too long".into()))));
+    // Whoever has given up already was told that it is not done.
+    let batch: Vec<Job> = batch.into_iter().filter(|job| !job.taken.swap(true, Ordering::AcqRel)).collect();
     let Some(end) = batch.iter().map(|job| job.end).max() else { return };
     let mut seen = match update(session, &batch, end).await {
         Ok(seen) => seen,

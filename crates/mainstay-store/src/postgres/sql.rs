@@ -127,7 +127,7 @@ const ACQUIRE: (&str, &str) = (
      expires_at = clock_timestamp() + $8::bigint * interval '1 microsecond'",
     "l.epoch = $2::bigint AND l.seq = $3::bigint AND t.tli = $4::bigint
      AND ($9::boolean OR l.expires_at < clock_timestamp() OR l.state = 'free' AND (l.next IS NULL OR l.next = $7))
-     AND (l.paused IS NULL OR CASE WHEN l.state = 'free' THEN l.next = $7 ELSE l.holder = $7 END)",
+     AND (l.paused IS NULL OR l.holder = $7 OR l.state = 'free' AND l.next = $7)",
 );
 
 /// $2 nonce.

@@ -117,6 +117,18 @@ pub(super) fn notify(session: &Arc<Session>, leases: Vec<Name>) {
     });
 }
 
+/// Forgets the members that have not looked for long: each start of a program leaves one.
+pub(super) fn forget_members(session: &Arc<Session>, lease: Name) {
+    let session = Arc::clone(session);
+    tokio::spawn(async move {
+        let query = "DELETE FROM mainstay.member WHERE lease = $1 AND seen < clock_timestamp() - interval '1 hour'";
+        let end = Instant::now() + NOTIFYING;
+        if let Err(failure) = session.run(end, async { session.client.execute(query, &[&&*lease]).await }).await {
+            tracing::debug!(?failure, "forget members");
+        }
+    });
+}
+
 /// Writes down what happened.
 pub(super) async fn record(session: &Session, entry: &Entry, end: Instant) -> Result<(), Failure> {
     let at = micros(entry.at.duration_since(UNIX_EPOCH).unwrap_or_default());
@@ -175,5 +187,5 @@ fn time(micros: i64) -> SystemTime {
 
 /// How long a member that no longer looks is told of.
 const MEMBER_KEPT: Duration = Duration::from_secs(60);
-/// How long a notification may take.
+/// How long may take what nobody waits for.
 const NOTIFYING: Duration = Duration::from_secs(1);

@@ -169,6 +169,25 @@ async fn the_primary_is_found_and_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_primary_that_lives_on_is_left() {
+    let Some(kit) = Kit::start("an_old_primary_that_lives_on", &[]).await else { return };
+    let lease = name("zombie");
+    let standby = kit.server.standby("east").await.unwrap();
+    let both = format!("postgres://mainstay@127.0.0.1:{},127.0.0.1:{}/mainstay", kit.server.port(), standby.port());
+    let store = open(&settings(&both, None)).unwrap();
+    acquire(&*store, &lease, 1, "a").await;
+    caught_up(&kit, &standby).await;
+    standby.promote().await.unwrap();
+    until("the old primary is still asked", Duration::from_secs(20), async || {
+        let me = crate::suite::member(1);
+        let answer = store.ask(&lease, Request::Look { me }, SECOND).await;
+        matches!(answer, Ok(Answer::Done { timeline: Timeline(2), .. }))
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_waits_for_a_standby_is_unknown_even_if_it_is_let_go() {
     let Some(kit) = Kit::start("a_commit_that_waits", &[]).await else { return };
     let (store, lease) = (kit.store(), name("sync"));
