@@ -7,6 +7,9 @@ mod wire;
 #[path = "../../crates/mainstay/src/config/mod.rs"]
 mod config;
 
+#[path = "../../crates/mainstay/tests/hocon/check.rs"]
+mod hocon_check;
+
 #[path = "../../crates/mainstay/tests/nginx/check.rs"]
 mod nginx_check;
 
@@ -36,6 +39,11 @@ pub fn hpack(input: &[u8]) {
 /// nginx files.
 pub fn nginx(input: &[u8]) {
     nginx_check::nginx(input);
+}
+
+/// HOCON files, read and printed.
+pub fn hocon(input: &[u8]) {
+    hocon_check::hocon(input);
 }
 
 /// TOML files, read, converted and printed.

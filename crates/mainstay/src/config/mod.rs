@@ -9,6 +9,7 @@ mod defaults;
 mod defs;
 pub mod docs;
 pub mod fault;
+pub mod hocon;
 pub mod import;
 pub mod leases;
 mod load;
