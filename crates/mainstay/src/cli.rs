@@ -29,7 +29,7 @@ pub enum Cli {
     Admit(Node),
     /// Has a running Mainstay read its configuration again.
     Reload(There),
-    /// Prints an nginx.conf as Mainstay's own TOML, or every reason why it cannot.
+    /// Prints an nginx.conf or a node.conf of Corda as Mainstay's own TOML, or every reason why it cannot.
     Import(Import),
     /// Shows on this machine, in under a minute, what Mainstay does.
     Demo(demo::Args),
@@ -76,7 +76,7 @@ pub struct Node {
 /// What is checked.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// The configuration: TOML or an nginx.conf, told apart by content.
+    /// The configuration: TOML, an nginx.conf or a node.conf of Corda, told apart by content.
     file: PathBuf,
     /// Replaces an address of the file, as for `run`. Repeatable.
     #[arg(long = "map", value_name = "FROM=TO")]
@@ -86,7 +86,7 @@ pub struct Check {
 /// What is imported.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The nginx.conf; what it includes is read too.
+    /// The nginx.conf or node.conf; what it includes is read too.
     file: PathBuf,
 }
 

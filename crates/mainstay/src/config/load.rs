@@ -11,7 +11,7 @@ use super::map::Maps;
 use super::process::Process;
 use super::source::Sources;
 use super::typed::Config;
-use super::{nginx, read};
+use super::{corda, nginx, read};
 
 /// A configuration that is good.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Loaded {
     pub sources: Sources,
 }
 
-/// Reads a file of TOML or an nginx.conf, told apart by what is in it, and converts it. `maps` are the `FROM=TO` of
+/// Reads a file of TOML, an nginx.conf or a node.conf of Corda, told apart by what is in it, and converts it. `maps` are the `FROM=TO` of
 /// `--map`.
 ///
 /// # Errors
@@ -66,6 +66,9 @@ pub fn load_text(path: &str, text: &str, folder: Option<&Path>, maps: &[String])
 
 /// Reads a text into what was typed, without converting it.
 pub fn read_text(path: &str, text: &str, folder: Option<&Path>, sources: &mut Sources, report: &mut Report) -> Config {
+    if corda::looks_like_corda(text) {
+        return corda::read(path, text, folder, sources, report);
+    }
     let file = sources.add(path, text);
     if nginx::looks_like_nginx(text) {
         nginx::read(sources, file, folder, report)

@@ -1,10 +1,11 @@
 //! From what an operator typed to what the program runs.
 //!
-//! A file is TOML or an nginx.conf. Its reader turns it into [`typed::Config`] and puts every fault it finds into a
+//! A file is TOML, an nginx.conf or a node.conf of Corda. Its reader turns it into [`typed::Config`] and puts every fault it finds into a
 //! [`fault::Report`], going on wherever it can, so that an operator sees all of them at once.
 
 pub mod check;
 mod convert;
+pub mod corda;
 mod defaults;
 mod defs;
 pub mod docs;

@@ -27,7 +27,7 @@ use settings::Admin;
 /// Options of `mainstay run`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The configuration: TOML or an nginx.conf, told apart by content.
+    /// The configuration: TOML, an nginx.conf or a node.conf of Corda, told apart by content.
     file: PathBuf,
     /// Replaces an address of the file: HOST:PORT=HOST:PORT, or listen:ADDR=ADDR for a listener. Repeatable.
     #[arg(long = "map", value_name = "FROM=TO")]

@@ -59,7 +59,7 @@ fn what_is_no_nginx_file() {
         std::fs::write(&path, text).unwrap();
         let faults = import(&path).unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(faults.found[0].message, "it is no nginx.conf", "{name}");
+        assert_eq!(faults.found[0].message, "it is no nginx.conf and no node.conf of Corda", "{name}");
     }
     let faults = import(Path::new("/no/such/file")).unwrap_err();
     assert!(faults.to_string().contains("cannot be read"), "{faults}");
