@@ -257,7 +257,7 @@ impl Database {
                 let kept = row.state == RowState::Free && row.next.as_ref() == Some(holder);
                 let open =
                     *early || row.expires_at < clock || row.state == RowState::Free && (row.next.is_none() || kept);
-                let own = if row.state == RowState::Free { kept } else { row.holder == *holder };
+                let own = kept || row.holder == *holder;
                 let same = (row.epoch, row.seq) == (seen.epoch, seen.seq) && *timeline == here;
                 if !same || !open || row.paused.is_some() && !own {
                     return false;
