@@ -337,6 +337,11 @@ impl Core {
 
     // --- telling
 
+    /// Notes how others are to see this member, before it is asked what it does.
+    pub(super) fn note_member(&mut self, state: &State, now: Moment) {
+        self.member = self.member_of(state, now);
+    }
+
     /// Tells the guard and the fronts what has changed for them.
     pub(super) fn publish(&mut self, state: &State, now: Moment) {
         let standing = self.standing_of(state);
@@ -348,7 +353,6 @@ impl Core {
             self.order = Order { number, standing };
             self.out.push(Action::Stand(self.order.clone()));
         }
-        self.member = self.member_of(state, now);
         let view = self.view_of(state, now);
         if view != self.view {
             self.view = view.clone();

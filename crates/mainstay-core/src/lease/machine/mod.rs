@@ -212,6 +212,7 @@ impl Machine {
                 let late = Failure::Unknown("no answer in time".into());
                 self.answered(track, &pending, Err(late), at);
             }
+            self.core.note_member(&self.state, at.now);
             let mut stays = false;
             self.change(|state, core| {
                 let (state, stay) = match state.step(core, at) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Moment;
-use crate::lease::row::{Name, Nonce, Row, RowState, Stamp, Timeline};
+use crate::lease::row::{Nonce, Row, RowState, Stamp, Timeline};
 use crate::lease::store::{Member, MemberState, Version};
 use crate::lease::terms::Terms;
 
@@ -161,10 +161,6 @@ pub(super) fn version(row: &Row) -> Version {
 /// Whether a member can take the lease when it is offered.
 pub(super) fn fit(member: &Member) -> bool {
     member.priority > 0 && matches!(member.state, MemberState::Standby | MemberState::Prepared(_))
-}
-
-pub(super) fn holder(row: &Row) -> Option<Name> {
-    (row.state != RowState::Free && !row.holder.is_empty()).then(|| row.holder.clone())
 }
 
 fn identity(seen: &Seen) -> (Timeline, u64, Nonce, u64, RowState) {

@@ -2,7 +2,7 @@
 
 use super::State;
 use super::core::Core;
-use super::sight::{Sight, holder};
+use super::sight::Sight;
 use super::yielding::Stage;
 use crate::Moment;
 use crate::lease::row::{Nonce, RowState, Serving, Token};
@@ -66,7 +66,7 @@ impl Core {
         let fresh = self.is_fresh(now);
         let phase = self.phase_of(state, fresh, now);
         let row = self.sight.row();
-        let held = row.and_then(|row| holder(row).or_else(|| (!row.holder.is_empty()).then(|| row.holder.clone())));
+        let held = row.filter(|row| !row.holder.is_empty()).map(|row| row.holder.clone());
         let known = || row.map_or((Nonce(0), Token::default()), |row| (row.nonce, row.token()));
         let (nonce, token) = state.tenancy().map_or_else(known, |tenancy| (tenancy.tenure.nonce, tenancy.tenure.token));
         let paused = row.is_some_and(|row| row.paused.is_some());

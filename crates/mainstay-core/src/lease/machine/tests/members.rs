@@ -1,7 +1,7 @@
 //! The other members, and what the store is asked while nothing happens.
 
 use super::rig::{Rig, check, play, terms};
-use crate::lease::{Event, LeaseView, Phase};
+use crate::lease::{Event, LeaseView, MemberState, Nonce, Phase};
 
 #[test]
 fn a_second_program_of_the_same_name_is_told_of() {
@@ -63,6 +63,39 @@ fn fronts_know_how_far_the_holder_is() {
     check("0 b takes\n 500 b dies\n 600 child unknown\n 2000 end", Phase::Ready, true);
     check("0 b takes\n 500 b dies\n 600 child unknown\n 5000 end", Phase::Vacant, true);
     check("0 b takes\n 500 b dies\n 600 cut\n 9000 end", Phase::Ready, false);
+    check("0 b takes\n 0 b dies\n 5 child unknown\n 3020 end", Phase::Ready, true);
+    check("0 b takes\n 0 b dies\n 5 child unknown\n 3050 end", Phase::Vacant, true);
+}
+
+#[test]
+fn fronts_know_the_holder_and_whether_it_is_paused() {
+    let check = |script: &str, holder: Option<&str>, paused: bool| {
+        let view = view(script);
+        assert_eq!((view.holder.as_deref(), view.paused), (holder, paused), "{view:?} after {script}");
+    };
+    check("5 end", None, false);
+    check("15 end", None, false);
+    check("300 end", Some("a"), false);
+    check("0 b takes\n 300 end", Some("b"), false);
+    check("500 wish leave\n 2000 end", Some("a"), false);
+    check("0 b takes\n 100 op pause\n 300 end", Some("b"), true);
+}
+
+#[test]
+fn members_know_whether_this_one_can_follow() {
+    let check = |script: &str, expect: MemberState| {
+        let rig = play(terms(), script);
+        let found = rig.store.members.iter().find(|(member, _)| member.instance == Nonce(1));
+        assert_eq!(found.map(|(member, _)| member.state), Some(expect), "{script}");
+    };
+    check("0 b takes\n 2000 end", MemberState::Standby);
+    check("0 b takes\n 100 child unknown\n 2000 end", MemberState::Unfit);
+    check("0 b takes\n 100 wish leave\n 2000 end", MemberState::Unfit);
+    check("5500 end", MemberState::Holder);
+    check("0 b takes\n 500 b asks for a\n 600 look\n 700 end", MemberState::Prepared(Nonce(77)));
+    check("0 b takes\n 500 b asks for a\n 600 look\n 620 child unknown\n 2000 end", MemberState::Unfit);
+    check("0 c 50 is standby\n 1000 wish it fails\n 1300 c takes\n 2500 end", MemberState::Unfit);
+    check("0 c 50 is standby\n 1000 wish it fails\n 1300 c takes\n 1400 wish nothing\n 6000 end", MemberState::Standby);
 }
 
 #[test]
@@ -77,6 +110,7 @@ fn a_holder_renews_once_a_second_and_looks_seldom() {
     let expect = "0 look, 10 acquire, 20 fence, 30 activate, 240 renew, 1240 renew, 2240 renew, 3240 renew, 4240 renew, \
                   5000 look, 5240 renew, 6240 renew";
     assert_eq!(rig.asked.join(", "), expect);
+    assert_eq!(rig.renewed, 7);
 }
 
 #[test]

@@ -250,6 +250,55 @@ fn one_that_fails_again_and_again_is_held_back() {
 }
 
 #[test]
+fn any_member_can_be_asked_for_a_switch_over() {
+    check(
+        terms(),
+        "0 b takes
+         100 op switch
+         200 end",
+        "10 b holds the lease
+         110 reply: done
+         120 switch-over was asked for",
+    );
+    check(
+        terms(),
+        "0 b takes
+         10 child unknown
+         100 op switch
+         100 op switch a
+         100 op switch b
+         100 op switch x in 5000
+         200 end",
+        "10 b holds the lease
+         100 reply: no other member is fit to take the lease
+         100 reply: a cannot take the lease now
+         100 reply: b holds the lease already
+         110 reply: done
+         120 switch-over to x was asked for",
+    );
+}
+
+#[test]
+fn commands_that_wait_are_few() {
+    check(
+        terms(),
+        "500 cut
+         600 op pause
+         600 op resume
+         600 op pause
+         600 op resume
+         600 op pause
+         600 op resume
+         600 op pause
+         600 op resume
+         600 op pause
+         700 end",
+        "...
+         600 reply: too many commands wait for the store: try again later",
+    );
+}
+
+#[test]
 fn a_command_that_the_store_does_not_take_is_answered() {
     check(
         terms(),

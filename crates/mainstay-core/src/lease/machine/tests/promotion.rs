@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::rig::{check, terms};
-use crate::lease::Terms;
+use super::rig::{check, play, terms};
+use crate::lease::{Standing, Terms};
 
 fn lossless() -> Terms {
     Terms { lossless: true, ..terms() }
@@ -118,6 +118,13 @@ fn a_step_into_the_promoted_database_whose_answer_was_lost_is_found() {
          3310 goes on as 2.1 in the promoted database
          3320 fenced every previous holder in 10ms",
     );
+}
+
+#[test]
+fn and_counts_from_when_it_was_first_asked_for() {
+    let rig = play(lossless(), "1500 promote\n 2245 deaf\n 2300 open\n 3311 end");
+    let Standing::Held { until, .. } = rig.machine.standing() else { panic!("{:?}", rig.log) };
+    assert_eq!(until.as_millis(), 2250 + 2870);
 }
 
 #[test]

@@ -170,6 +170,22 @@ fn a_late_renewal_of_an_older_try_is_no_copy() {
 }
 
 #[test]
+fn a_renewal_that_is_known_not_to_have_been_done_explains_no_step() {
+    check(
+        terms(),
+        "1200 refusing
+        1300 open
+        1500 twin renews
+        3000 end",
+        "...
+         1250 the store does not answer: connection refused
+         1310 the store answers again after 1.06s
+         2310 lease lost: a copy of this machine renews it too
+         2310 -> Without",
+    );
+}
+
+#[test]
 fn a_copy_of_this_machine_ends_the_tenure_and_is_left_alone() {
     check(
         terms(),

@@ -46,6 +46,8 @@ pub(super) struct Rig {
     pub(super) store: Model,
     pub(super) log: Vec<String>,
     pub(super) asked: Vec<String>,
+    /// Renewals that were told of.
+    pub(super) renewed: u32,
     /// Real time, in milliseconds.
     now: u64,
     /// How far the machine's clock is behind it.
@@ -118,6 +120,7 @@ impl Rig {
             store: Model::new(),
             log: Vec::new(),
             asked: Vec::new(),
+            renewed: 0,
             now: 0,
             lag: 0,
             nonces: 0,
@@ -162,7 +165,8 @@ impl Rig {
                 }
             }
             Action::Stand(order) => self.stand(order),
-            Action::Show(_) | Action::Tell(Happening::Renewed { .. }) => (),
+            Action::Show(_) => (),
+            Action::Tell(Happening::Renewed { .. }) => self.renewed += 1,
             Action::Tell(told) => self.log.push(format!("{} {told}", self.now)),
             Action::Reply { result, .. } => {
                 self.log.push(format!("{} reply: {}", self.now, result.map_or_else(|why| why, |()| "done".into())))
