@@ -1,5 +1,10 @@
 //! The command line. Results go to standard output, everything else to standard error.
 
+mod guard;
+mod lease;
+mod store;
+mod when;
+
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -29,6 +34,19 @@ pub enum Cli {
     Admit(Node),
     /// Has a running Mainstay read its configuration again.
     Reload(There),
+    /// Hands a lease over in order, and shows how it goes.
+    Switchover(lease::Switchover),
+    /// Maintenance: nobody takes a lease over until it is resumed.
+    Pause(lease::Lease),
+    /// Ends a pause.
+    Resume(lease::Lease),
+    /// What happened to leases: who, when, why, and how long each step took.
+    History(lease::HistoryOf),
+    /// Runs a command only while a lease is held: the guard without a file.
+    Guard(guard::Guard),
+    /// Sets up the store of leases, or looks whether it is fit.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Prints an nginx.conf or a node.conf of Corda as Mainstay's own TOML, or every reason why it cannot.
     Import(Import),
     /// Shows on this machine, in under a minute, what Mainstay does.
@@ -100,6 +118,12 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Cli::Drain(node) => tell(&node.there, &format!("/drain?node={}", encode(&node.node))),
         Cli::Admit(node) => tell(&node.there, &format!("/admit?node={}", encode(&node.node))),
         Cli::Reload(there) => tell(&there, "/reload"),
+        Cli::Switchover(it) => lease::switchover(&it),
+        Cli::Pause(of) => lease::pause(&of),
+        Cli::Resume(of) => lease::resume(&of),
+        Cli::History(of) => lease::history(&of),
+        Cli::Guard(guard) => guard::command(guard),
+        Cli::Store(store) => store::command(&store),
         Cli::Import(import) => import::command(&import.file),
         Cli::Demo(args) => demo::run(args),
         Cli::Drill(args) => drill::run(&args),

@@ -28,6 +28,132 @@ pub struct Status {
     pub listeners: Vec<Listener>,
     /// Where they are served.
     pub pools: Vec<Pool>,
+    /// What is kept or followed here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leases: Vec<Lease>,
+}
+
+/// A lease.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its name.
+    pub name: String,
+    /// Where it is kept.
+    pub store: String,
+    /// `fenced`, `exclusive` or `advisory`.
+    pub tier: String,
+    /// Who holds it, or held it last; absent when nobody ever did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+    /// `vacant`, `fencing`, `starting`, `ready` or `yielding`.
+    pub phase: String,
+    /// Timeline and number of the tenure.
+    pub token: String,
+    /// Whether the store answered lately; if not, the rest is the last that was known.
+    pub fresh: bool,
+    /// Who paused takeovers; absent while they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<String>,
+    /// This program's name among the members.
+    pub me: String,
+    /// `without`, `prepare`, `held`, `frozen` or `yield`: what this program's child may do.
+    pub standing: String,
+    /// How long this program's tenure is good without further news; absent when it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_s: Option<f64>,
+    /// How long the lease lasts without a renewal.
+    pub ttl_s: f64,
+    /// A switch-over that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switchover: Option<Switchover>,
+    /// Whoever looked lately.
+    pub members: Vec<Member>,
+    /// What is guarded here; absent when the lease is only followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<Child>,
+}
+
+/// A switch-over that was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Switchover {
+    /// Its id.
+    pub id: String,
+    /// To whom, if to somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// A member of a lease.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// The higher, the sooner it takes over; 0: never.
+    pub priority: u32,
+    /// `holder`, `standby`, `prepared` or `unfit`.
+    pub state: String,
+    /// How long ago it looked.
+    pub ago_s: f64,
+}
+
+/// A guarded child.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Child {
+    /// The guard's name.
+    pub guard: String,
+    /// `gone`, `unknown`, `starting`, `ready`, `unwell`, `frozen` or `stopping`.
+    pub state: String,
+    /// For how long.
+    pub for_s: f64,
+    /// Its process id, while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// How often it was started.
+    pub starts: u64,
+    /// What holds its processes together: `cgroup` or `descent`.
+    pub containment: String,
+    /// Why it is not well, or why another is to take over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What last went wrong in guarding it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// Something that happened to a lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When (RFC 3339), by the clock of whoever wrote it.
+    pub at: String,
+    /// To which lease.
+    pub lease: String,
+    /// Who wrote it.
+    pub by: String,
+    /// Number of the tenure.
+    pub epoch: u64,
+    /// In one word.
+    pub what: String,
+    /// As a sentence.
+    pub text: String,
+}
+
+/// What `/history` answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct History {
+    /// Oldest first.
+    pub events: Vec<Event>,
+}
+
+/// How far a switch-over is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    /// `waiting`, `done`, `refused`, `failed`, or `unknown` when the lease knows of no such switch-over.
+    pub state: String,
+    /// Why, or who holds the lease now.
+    pub message: String,
+    /// Who holds the lease, if anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
 }
 
 /// A reload.
@@ -147,4 +273,14 @@ pub struct Said {
     pub ok: bool,
     /// What was done, or why not.
     pub message: String,
+    /// Of a switch-over: its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+impl Said {
+    /// What was done, or why not.
+    pub fn new(ok: bool, message: impl Into<String>) -> Self {
+        Self { ok, message: message.into(), id: None }
+    }
 }

@@ -13,10 +13,12 @@ use mainstay_proxy::params::Plan;
 use tokio::sync::{mpsc, oneshot};
 
 use super::document::{Reload, Said, Status};
+use super::leases;
 use super::metrics::{self, Facts, Process};
 use super::process::Usage;
 use super::samples::{EVERY, Sample, Samples};
 use super::view;
+use crate::run::leases::Kept;
 
 /// A running Mainstay as operators see it.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct Parts {
     pub access: Option<LineSender>,
     /// Where reloads are asked for.
     pub reload: mpsc::Sender<ReloadOrder>,
+    /// The leases kept or followed, if any.
+    pub kept: Option<Arc<Kept>>,
 }
 
 /// Somebody wants the configuration to be read again, and to know what came of it.
@@ -134,6 +138,7 @@ impl Face {
             reload,
             listeners: view.listeners(),
             pools: view.pools(&self.parts.control.status()),
+            leases: self.parts.kept.as_deref().map(leases::show).unwrap_or_default(),
         }
     }
 
@@ -146,12 +151,18 @@ impl Face {
             pools: &self.parts.control.status(),
             control: self.parts.control.counts(),
             process: self.process(),
+            kept: self.parts.kept.as_deref(),
         })
+    }
+
+    /// The leases, for whoever asks something of one.
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        self.parts.kept.as_deref()
     }
 
     /// `/health`
     pub(super) fn health(&self) -> Said {
-        let said = |ok, message: String| Said { ok, message };
+        let said = |ok, message: String| Said::new(ok, message);
         match self.stuck() {
             _ if *lock(&self.phase) == Phase::Draining => said(false, "draining".to_owned()),
             Some(stuck) => said(false, stuck),
@@ -184,7 +195,7 @@ impl Face {
             1 => format!("{node} {what}"),
             many => format!("{many} nodes called {node} {verb}"),
         };
-        Some(Said { ok: true, message })
+        Some(Said::new(true, message))
     }
 
     /// `/reload`; `None` when Mainstay is about to end, or many reloads wait already.

@@ -10,8 +10,10 @@ use mainstay_proxy::counters::{
 use mainstay_proxy::params::{Listener, Plan, Pool, Service};
 use mainstay_proxy::view::Standing;
 
+use super::lease_metrics;
 use super::process::Usage;
 use super::text::Text;
+use crate::run::leases::Kept;
 
 /// Everything there is to tell.
 pub(super) struct Facts<'a> {
@@ -20,6 +22,7 @@ pub(super) struct Facts<'a> {
     pub(super) pools: &'a [PoolStatus],
     pub(super) control: ControlCounts,
     pub(super) process: Process,
+    pub(super) kept: Option<&'a Kept>,
 }
 
 /// What concerns the process and its logs.
@@ -52,6 +55,9 @@ pub(super) fn render(facts: &Facts<'_>) -> String {
     standings(&mut text, facts.pools);
     checks(&mut text, facts.pools);
     control(&mut text, facts.control);
+    if let Some(kept) = facts.kept {
+        lease_metrics::render(&mut text, kept);
+    }
     text.finish()
 }
 

@@ -5,6 +5,8 @@
 pub mod client;
 pub mod document;
 mod face;
+mod lease_metrics;
+mod leases;
 mod metrics;
 mod place;
 mod process;
@@ -13,6 +15,8 @@ mod server;
 mod text;
 mod view;
 
+#[cfg(test)]
+mod lease_tests;
 #[cfg(test)]
 mod tests;
 

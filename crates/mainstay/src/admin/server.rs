@@ -18,6 +18,7 @@ use tracing::debug;
 
 use super::document::Said;
 use super::face::Face;
+use super::leases::{self, Refusal};
 use super::place::Place;
 
 /// Listens at `place`; a unix socket is for this user alone.
@@ -97,15 +98,65 @@ async fn answer(request: &Request<Incoming>, face: &Face) -> Response<Full<Bytes
             None => said(StatusCode::SERVICE_UNAVAILABLE, "Mainstay is busy or about to end"),
         },
         "/drain" | "/admit" if post => drain(face, request.uri().query(), path == "/drain"),
+        "/switchover" | "/switchover/cancel" | "/pause" | "/resume" | "/history" => {
+            lease(face, path, request.uri().query(), get, post).await
+        }
         "/metrics" | "/status" | "/health" => not_allowed("GET, HEAD"),
         "/reload" | "/drain" | "/admit" => not_allowed("POST"),
-        _ => said(StatusCode::NOT_FOUND, "there are /metrics, /status, /health, /reload, /drain and /admit"),
+        _ => said(
+            StatusCode::NOT_FOUND,
+            "there are /metrics, /status, /health, /history, /reload, /drain, /admit, /switchover, /pause and /resume",
+        ),
     }
 }
 
+/// Whatever is about a lease.
+async fn lease(face: &Face, path: &str, query: Option<&str>, get: bool, post: bool) -> Response<Full<Bytes>> {
+    let Some(kept) = face.kept() else {
+        return said(
+            StatusCode::NOT_FOUND,
+            "this Mainstay keeps and follows no lease: its configuration has no [lease.NAME]",
+        );
+    };
+    let param = |name: &str| parameter(query, name);
+    if path == "/history" && get {
+        let limit = param("limit").and_then(|limit| limit.parse().ok()).unwrap_or(HISTORY);
+        return settled(leases::history(kept, param("lease").as_deref(), limit).await);
+    }
+    let Some(lease) = param("lease") else { return said(StatusCode::BAD_REQUEST, "say which: ?lease=NAME") };
+    match path {
+        "/switchover" if get => settled(leases::progress(kept, &lease, &param("id").unwrap_or_default())),
+        "/switchover" if post => {
+            let after = Duration::from_millis(param("after_ms").and_then(|ms| ms.parse().ok()).unwrap_or(0));
+            settled(leases::switch(kept, &lease, param("to").as_deref(), after).await)
+        }
+        "/switchover/cancel" if post => settled(leases::cancel(kept, &lease).await),
+        "/pause" if post => {
+            let by = param("by").unwrap_or_else(|| "an operator".to_owned());
+            settled(leases::pause(kept, &lease, Some(&by)).await)
+        }
+        "/resume" if post => settled(leases::pause(kept, &lease, None).await),
+        "/history" => not_allowed("GET, HEAD"),
+        "/switchover" => not_allowed("GET, HEAD, POST"),
+        _ => not_allowed("POST"),
+    }
+}
+
+fn settled(result: Result<impl Serialize, Refusal>) -> Response<Full<Bytes>> {
+    match result {
+        Ok(done) => json(StatusCode::OK, &done),
+        Err((status, why)) => said(StatusCode::from_u16(status).unwrap_or(StatusCode::CONFLICT), &why),
+    }
+}
+
+/// The value of a name in a query.
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(found, _)| *found == name).and_then(|(_, value)| decode(value))
+}
+
 fn drain(face: &Face, query: Option<&str>, drained: bool) -> Response<Full<Bytes>> {
-    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    let Some(node) = pairs.filter(|(name, _)| *name == "node").find_map(|(_, value)| decode(value)) else {
+    let Some(node) = parameter(query, "node") else {
         return said(StatusCode::BAD_REQUEST, "say which: ?node=NAME");
     };
     match face.set_drained(&node, drained) {
@@ -143,7 +194,7 @@ fn not_allowed(methods: &'static str) -> Response<Full<Bytes>> {
 }
 
 fn said(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
-    json(status, &Said { ok: false, message: message.to_owned() })
+    json(status, &Said::new(false, message))
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response<Full<Bytes>> {
@@ -174,6 +225,9 @@ pub(super) const CONNECTIONS: usize = 32;
 
 /// Largest request, in bytes.
 pub(super) const REQUEST: usize = 16 * 1024;
+
+/// Events of `/history` where no number is asked for.
+const HISTORY: u32 = 100;
 
 const BACKLOG: u32 = 64;
 const AFTER_A_FAILURE: Duration = Duration::from_millis(100);

@@ -63,7 +63,7 @@ fn a_reload_is_answered_with_what_came_of_it() {
         tokio::spawn(async move {
             for ok in [true, false] {
                 face.set_reload(ok.then(|| Arc::new(Plan::default())), "what came of it");
-                let _told = orders.recv().await.unwrap().send(Said { ok, message: "what came of it".into() });
+                let _told = orders.recv().await.unwrap().send(Said::new(ok, "what came of it"));
             }
         });
         assert_eq!(it.ask("POST", "/reload").await.status, 200);
@@ -138,7 +138,7 @@ fn nobody_there_is_told_apart_from_trouble() {
 }
 
 /// A face with a pool of one node, served on a socket.
-struct Stage {
+pub(super) struct Stage {
     face: Arc<Face>,
     registry: Arc<Registry>,
     orders: Option<mpsc::Receiver<ReloadOrder>>,
@@ -147,13 +147,13 @@ struct Stage {
 }
 
 impl Stage {
-    async fn ask(&self, method: &'static str, target: &'static str) -> Answer {
-        let place = self.place.clone();
-        tokio::task::spawn_blocking(move || ask(Some(&place), method, target)).await.unwrap().unwrap()
+    pub(super) async fn ask(&self, method: &'static str, target: &str) -> Answer {
+        let (place, target) = (self.place.clone(), target.to_owned());
+        tokio::task::spawn_blocking(move || ask(Some(&place), method, &target)).await.unwrap().unwrap()
     }
 }
 
-fn run(test: impl AsyncFnOnce(Stage)) {
+pub(super) fn run(test: impl AsyncFnOnce(Stage)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let dir = Dir::new();
@@ -171,6 +171,7 @@ fn run(test: impl AsyncFnOnce(Stage)) {
             log,
             access: None,
             reload,
+            kept: Some(super::lease_tests::kept(&dir.0)),
         };
         let face = Arc::new(Face::new(parts, plan));
         let serving = tokio::spawn(serve(bind(&place).unwrap(), face.clone()));

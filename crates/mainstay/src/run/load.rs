@@ -24,7 +24,15 @@ impl Args {
     /// # Errors
     /// All its faults, as text.
     pub(super) fn load(&self) -> Result<Loaded, String> {
-        let loaded = config::load(&self.file, &self.maps).map_err(|faults| faults.to_string())?;
+        let loaded = match &self.text {
+            None => config::load(&self.file, &self.maps),
+            Some(text) => config::load_text(&self.file.display().to_string(), text, None, &[]),
+        };
+        let mut loaded = loaded.map_err(|faults| faults.to_string())?;
+        if self.text.is_some() {
+            let guards = loaded.leases.iter_mut().flat_map(|leases| &mut leases.all).filter_map(|it| it.guard.as_mut());
+            guards.for_each(|guard| guard.restart = None);
+        }
         let notes = loaded.notes.iter().map(|note| note.render(&loaded.sources)).collect();
         Ok(Loaded { plan: loaded.plan, settings: Settings::of(&loaded.process), leases: loaded.leases, notes })
     }

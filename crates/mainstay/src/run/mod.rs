@@ -35,6 +35,16 @@ pub struct Args {
     /// Where operators reach this process instead: unix:/path, host:port or off.
     #[arg(long, value_name = "ADDR", value_parser = parse_admin)]
     admin: Option<Admin>,
+    /// A configuration that is no file's: its text. Where it has a guard, the end of the child is the end of the program.
+    #[arg(skip)]
+    text: Option<String>,
+}
+
+impl Args {
+    /// Those of a configuration that is no file's.
+    pub(crate) fn text(shown: &str, text: String) -> Self {
+        Self { file: shown.into(), maps: Vec::new(), admin: None, text: Some(text) }
+    }
 }
 
 fn parse_admin(text: &str) -> Result<Admin, String> {

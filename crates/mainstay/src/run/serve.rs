@@ -47,6 +47,7 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8
         log: logs.main_lines(),
         access: logs.access_lines(),
         reload: order.clone(),
+        kept: kept.clone(),
     };
     let face = Arc::new(Face::new(parts, front.plan()));
     if let Some(bound) = admin {
@@ -165,7 +166,7 @@ impl Running<'_> {
             }
         };
         notify::ready(if ok { "serving the new configuration" } else { "serving the old configuration" });
-        Said { ok, message }
+        Said::new(ok, message)
     }
 
     /// Reads the file and goes over to what it says; or says why not, and nothing has changed.

@@ -1,5 +1,6 @@
 //! `mainstay status`: a running Mainstay on one screen.
 
+mod leases;
 mod table;
 
 use std::fmt::Write as _;
@@ -25,6 +26,9 @@ pub fn render(status: &Status, colours: bool) -> String {
             pool.nodes.iter().for_each(|one| table.row(node(one)));
         }
         put(&mut text, format_args!("\n{}", table.render(colours)));
+    }
+    if !status.leases.is_empty() {
+        put(&mut text, format_args!("\n{}", leases::table(&status.leases).render(colours)));
     }
     text
 }

@@ -68,7 +68,11 @@ pub(in crate::config) fn sections() -> Vec<Section> {
             rows(LIMIT),
         ),
         section("[store]", "Where leases are kept. Only where there is a `[lease.NAME]`.", rows(STORE)),
-        section("[lease.NAME]", "What at most one of several machines holds.", rows(LEASE)),
+        section(
+            "[lease.NAME]",
+            "What at most one of several machines holds. See [failover](../failover.md).",
+            rows(LEASE),
+        ),
         section("[guard.NAME]", "A command that runs only while its lease is held.", rows(GUARD)),
         section("`ready`", "The keys of a `ready` table.", rows(READY)),
         section("`progress`", "The keys of a `progress` table.", rows(PROGRESS)),

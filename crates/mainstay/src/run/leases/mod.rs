@@ -159,7 +159,11 @@ impl Guards {
     }
 }
 
-fn settings(leases: &Leases) -> Result<Settings, String> {
+/// What the store of these leases is opened with.
+///
+/// # Errors
+/// A sentence: its password cannot be read.
+pub(crate) fn settings(leases: &Leases) -> Result<Settings, String> {
     let store = &leases.store;
     let mut settings = Settings::new(store.at.clone());
     settings.password = store.password_file.as_deref().map(password).transpose()?;

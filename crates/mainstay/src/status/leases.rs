@@ -1,0 +1,89 @@
+//! Leases on the screen: a row for each, its members below.
+
+use super::span;
+use super::table::{Cell, Table};
+use crate::admin::document::{Lease, Member};
+
+pub(super) fn table(leases: &[Lease]) -> Table {
+    let mut table = Table::new(&["LEASE", "HOLDER", "PHASE", "TOKEN", "TIER", "CHILD", "FOR", "LEFT", "WHY"]);
+    for lease in leases {
+        table.row(head(lease));
+        lease.members.iter().for_each(|one| table.row(member(lease, one)));
+    }
+    table
+}
+
+fn head(lease: &Lease) -> Vec<Cell> {
+    let phase = Cell::left(&lease.phase);
+    let phase = match lease.phase.as_str() {
+        "ready" => phase.good(),
+        "vacant" => phase.bad(),
+        _ => phase.fair(),
+    };
+    let tier = Cell::left(&lease.tier);
+    let child = lease.child.as_ref().map_or_else(
+        || [Cell::left("-"), Cell::left("")],
+        |child| {
+            let state = Cell::left(&child.state);
+            let state = match child.state.as_str() {
+                "ready" => state.good(),
+                "gone" => state,
+                "unwell" | "unknown" => state.bad(),
+                _ => state.fair(),
+            };
+            [state, Cell::left(&span(child.for_s))]
+        },
+    );
+    let mut cells = vec![
+        Cell::left(&lease.name),
+        Cell::left(lease.holder.as_deref().unwrap_or("nobody")),
+        phase,
+        Cell::left(&lease.token),
+        if lease.tier == "advisory" { tier.fair() } else { tier },
+    ];
+    cells.extend(child);
+    cells.push(Cell::right(lease.left_s.map_or_else(|| "-".to_owned(), span)));
+    cells.push(Cell::left(&why(lease).join(", ")));
+    cells
+}
+
+fn why(lease: &Lease) -> Vec<String> {
+    let mut why = Vec::new();
+    if !lease.fresh {
+        why.push(format!("the store does not answer ({})", lease.store));
+    }
+    why.extend(lease.paused_by.as_ref().map(|by| format!("paused by {by}")));
+    why.extend(lease.switchover.as_ref().map(|it| match &it.to {
+        Some(to) => format!("switch-over to {to}"),
+        None => "switch-over".to_owned(),
+    }));
+    if lease.standing == "frozen" {
+        why.push("the child is frozen until the lease is confirmed".to_owned());
+    }
+    if !lease.members.iter().any(|member| member.priority > 0) && lease.fresh {
+        why.push("nobody guards it".to_owned());
+    }
+    if let Some(child) = &lease.child {
+        why.extend(child.reason.clone());
+        why.extend(child.trouble.clone());
+    }
+    why
+}
+
+fn member(lease: &Lease, one: &Member) -> Vec<Cell> {
+    let state = Cell::left(&one.state);
+    let state = match one.state.as_str() {
+        "holder" => state.good(),
+        "unfit" if one.priority > 0 => state.fair(),
+        _ => state,
+    };
+    let own = if one.name == lease.me { "this one".to_owned() } else { format!("seen {} ago", span(one.ago_s)) };
+    let priority = match one.priority {
+        0 => "never takes over".to_owned(),
+        priority => format!("priority {priority}"),
+    };
+    let mut cells = vec![Cell::left(&format!("  {}", one.name)), Cell::left(""), state];
+    cells.extend((0..5).map(|_| Cell::left("")));
+    cells.push(Cell::left(&format!("{priority}, {own}")));
+    cells
+}
