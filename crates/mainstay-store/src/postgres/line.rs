@@ -1,10 +1,11 @@
 //! Keeps one session with the primary: finds it among the hosts, and again when it has moved.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::lease::{Failure, Name};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::{Client, Config, Row};
@@ -95,35 +96,27 @@ impl Line {
 }
 
 async fn maintain(way: Way, hints: Arc<Hints>, publish: watch::Sender<Link>) {
-    let (mut pause, mut was_up) = (PAUSE_MIN, false);
+    let mut was_up = false;
     loop {
-        let found = match find(&way, &hints).await {
-            Ok(session) if !was_up => without_pooler(&way, session).await,
-            found => found,
-        };
-        match found {
-            Ok(session) => {
-                let session = Arc::new(session);
-                tracing::debug!(host = %session.host, "connected to the store");
-                publish.send_replace(Link::Up(Arc::clone(&session)));
-                if std::mem::replace(&mut was_up, true) {
-                    hints.cut();
-                }
-                let why = tokio::select! {
-                    why = session.ended() => why,
-                    () = superseded(&way, &session) => session.ended().await,
-                };
-                tracing::debug!(host = %session.host, %why, "the connection to the store ended");
-                publish.send_replace(Link::Down(format!("{}: {why}", session.host).into()));
-                pause = PAUSE_MIN;
-            }
-            Err(why) => {
-                publish.send_replace(Link::Down(why.into()));
-                pause = (pause * 2).min(PAUSE_MAX);
-            }
+        let session = find(&way, &hints, &publish).await;
+        if !was_up && let Err(why) = without_pooler(&way, &session).await {
+            publish.send_replace(Link::Down(why.into()));
+            tokio::time::sleep(PAUSE_MAX).await;
+            continue;
         }
-        // Apart from each other, so that a database that comes back is not met by all at once.
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        let session = Arc::new(session);
+        tracing::debug!(host = %session.host, "connected to the store");
+        publish.send_replace(Link::Up(Arc::clone(&session)));
+        if std::mem::replace(&mut was_up, true) {
+            hints.cut();
+        }
+        let why = tokio::select! {
+            why = session.ended() => why,
+            () = superseded(&way, &session) => session.ended().await,
+        };
+        tracing::debug!(host = %session.host, %why, "the connection to the store ended");
+        publish.send_replace(Link::Down(format!("{}: {why}", session.host).into()));
+        tokio::time::sleep(apart(PAUSE_MIN)).await;
     }
 }
 
@@ -146,46 +139,69 @@ async fn superseded(way: &Way, session: &Session) {
     }
 }
 
-/// The session, unless what is set up in it is not there for the next statement. Asked once: later, each answer says
+/// Nothing, unless what is set up in a session is not there for its next statement. Asked once: later, each answer says
 /// which process of the server it comes from.
-async fn without_pooler(way: &Way, session: Session) -> Result<Session, String> {
+async fn without_pooler(way: &Way, session: &Session) -> Result<(), String> {
     match pooler::is_between(way, &session.host).await {
-        Ok(false) => Ok(session),
+        Ok(false) => Ok(()),
         Ok(true) => {
             session.doom(POOLER);
             Err(format!("{}: {POOLER}", session.host))
         }
+        Err(why) if why.contains(POOLER) => {
+            session.doom(POOLER);
+            Err(why)
+        }
         Err(why) => {
             tracing::debug!(%why, "look for a pooler in between");
-            Ok(session)
+            Ok(())
         }
     }
 }
 
-/// Asks all hosts at once, and takes the primary; of two that say that they are (one of them is to be stopped) that of
-/// the newer history.
-pub(super) async fn find(way: &Way, hints: &Arc<Hints>) -> Result<Session, String> {
+/// Asks all hosts again and again, none waiting for another, until one is the primary; of two that say that they are (one
+/// of them is to be stopped) it is that of the newer history. Meanwhile it publishes why there is none.
+async fn find(way: &Way, hints: &Arc<Hints>, publish: &watch::Sender<Link>) -> Session {
+    let (tell, mut told) = mpsc::channel(FAULTS);
     let mut tries = JoinSet::new();
     for (host, config) in way.url.targets(way.password.as_ref(), way.limit) {
-        let (tls, limit, hints) = (way.tls.clone(), way.limit, Arc::clone(hints));
-        tries.spawn(async move { open(&host, config, &tls, limit, hints).await });
-    }
-    let (mut best, mut faults) = (None::<Session>, Vec::new());
-    let mut end = Instant::now() + way.limit.saturating_mul(STEPS);
-    while let Ok(Some(tried)) = timeout_at(end, tries.join_next()).await {
-        match tried {
-            Ok(Ok(session)) => {
-                end = end.min(Instant::now() + GRACE);
-                if best.as_ref().is_none_or(|best| best.timeline < session.timeline) {
-                    best = Some(session);
+        let (way, hints, tell) = (way.clone(), Arc::clone(hints), tell.clone());
+        tries.spawn(async move {
+            let mut pause = PAUSE_MIN;
+            loop {
+                match open(&host, config.clone(), &way.tls, way.limit, Arc::clone(&hints)).await {
+                    Ok(session) => return session,
+                    // Told again with the next try when nobody has room for it.
+                    Err(fault) => drop(tell.try_send((host.clone(), fault))),
                 }
+                tokio::time::sleep(apart(pause)).await;
+                pause = (pause * 2).min(PAUSE_MAX);
             }
-            Ok(Err(fault)) => faults.push(fault),
-            Err(error) => faults.push(error.to_string()),
+        });
+    }
+    let mut faults = BTreeMap::new();
+    let first = loop {
+        tokio::select! {
+            Some(Ok(session)) = tries.join_next() => break session,
+            Some((host, fault)) = told.recv() => {
+                faults.insert(host, fault);
+                let all: Vec<&str> = faults.values().map(String::as_str).collect();
+                publish.send_replace(Link::Down(all.join("; ").into()));
+            }
+        }
+    };
+    let (mut best, end) = (first, Instant::now() + GRACE);
+    while let Ok(Some(Ok(session))) = timeout_at(end, tries.join_next()).await {
+        if session.timeline > best.timeline {
+            best = session;
         }
     }
-    faults.sort();
-    best.ok_or_else(|| if faults.is_empty() { "no host answered in time".to_owned() } else { faults.join("; ") })
+    best
+}
+
+/// Apart from each other, so that a database that comes back is not met by all at once.
+fn apart(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 /// Connects to one host and sees that it is fit.
@@ -299,10 +315,10 @@ const ABOUT: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_re
 const VERSION_MIN: i32 = 130_000;
 /// How often the other hosts are asked whether one of them was promoted.
 const REVIEW: Duration = Duration::from_secs(5);
-/// How many steps connecting has, each with its own limit.
-const STEPS: u32 = 3;
 /// How long the other hosts are waited for once a primary was found.
 const GRACE: Duration = Duration::from_millis(50);
 /// Between two attempts to connect.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
+/// Faults that wait to be published.
+const FAULTS: usize = 16;

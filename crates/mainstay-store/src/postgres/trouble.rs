@@ -40,6 +40,7 @@ pub(super) fn sentence(error: &Error, host: &str) -> String {
         }
         _ if *code == SqlState::LOCK_NOT_AVAILABLE => "somebody else has the row locked: see pg_locks",
         _ if *code == SqlState::INVALID_SQL_STATEMENT_NAME => POOLER,
+        _ if *code == SqlState::DUPLICATE_PSTATEMENT => POOLER,
         _ if *code == SqlState::PROTOCOL_VIOLATION && message.contains("startup parameter") => POOLER,
         _ if *code == SqlState::TOO_MANY_CONNECTIONS => "raise max_connections, or look who has them all",
         _ if *code == SqlState::DISK_FULL => "the server's disk is full: make room",

@@ -4,8 +4,7 @@ use tokio_postgres::{Client, Error};
 
 use crate::postgres::line::{self, Way};
 
-/// Whether there is. With two connections: as long as one is within a transaction it has a server process to itself, so
-/// that the other is given another one, if processes are given out by the transaction.
+/// Whether there is, as two connections see it.
 pub(in crate::postgres) async fn is_between(way: &Way, host: &str) -> Result<bool, String> {
     let targets = way.url.targets(way.password.as_ref(), way.limit);
     let Some((_, config)) = targets.into_iter().find(|(name, _)| name == host) else { return Ok(false) };
@@ -13,21 +12,20 @@ pub(in crate::postgres) async fn is_between(way: &Way, host: &str) -> Result<boo
     moves(&one, &two).await.map_err(|error| crate::postgres::trouble::sentence(&error, host))
 }
 
+/// Each has a process to itself while it is within a transaction. Once both are free, whichever way processes are given
+/// out, the one that asks again and again gets the other's.
 async fn moves(one: &Client, two: &Client) -> Result<bool, Error> {
+    one.batch_execute("BEGIN").await?;
+    two.batch_execute("BEGIN").await?;
     let (first, second) = (pid(one).await?, pid(two).await?);
-    if first == second {
-        return Ok(true);
-    }
-    for (holds, asks, was) in [(one, two, second), (two, one, first)] {
-        holds.batch_execute("BEGIN").await?;
-        let held = pid(holds).await?;
-        let asked = pid(asks).await?;
-        holds.batch_execute("ROLLBACK").await?;
-        if asked != was || held == was {
+    one.batch_execute("ROLLBACK").await?;
+    two.batch_execute("ROLLBACK").await?;
+    for _ in 0..ROUNDS {
+        if pid(one).await? != first {
             return Ok(true);
         }
     }
-    Ok(false)
+    Ok(first == second || pid(two).await? != second)
 }
 
 async fn pid(client: &Client) -> Result<i32, Error> {
@@ -39,3 +37,6 @@ async fn pid(client: &Client) -> Result<i32, Error> {
     });
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
+
+/// How often one asks.
+const ROUNDS: usize = 3;
