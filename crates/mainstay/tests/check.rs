@@ -26,6 +26,7 @@ fn broken_files_are_reported_whole() {
 fn examples_are_good() {
     let mut examples = files(&root().join("examples"), "toml");
     examples.extend(files(&root().join("examples/failover"), "toml"));
+    examples.extend(files(&root().join("examples/corda"), "toml"));
     assert!(examples.len() >= 2);
     for file in examples {
         let output = check(&file);

@@ -28,6 +28,14 @@ fn a_trial_on_one_machine() {
 }
 
 #[test]
+fn the_example() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/corda/node.conf");
+    let (said, toml) = import(&path, &[]);
+    let toml = toml.unwrap_or_else(|| panic!("{said}"));
+    assert!(toml.contains("\"postgres://mainstay@db-a:5432,db-b:5432/mainstay?sslmode=verify-full\""), "{toml}");
+}
+
+#[test]
 fn broken_files_are_reported_whole() {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(folder("broken")).unwrap().map(|entry| entry.unwrap().path()).collect();
