@@ -188,25 +188,6 @@ impl Front {
         async move { lost.notified().await }
     }
 
-    /// Whether no request is under way on a node of the pools that follow this lease, and, while none of them is given any,
-    /// none will be: a holder that yields waits for this. Sessions of pools that only TCP listeners use do not count, for
-    /// nobody can see where one could be ended; they end when the node does.
-    #[must_use]
-    pub fn is_quiet(&self, lease: &str) -> bool {
-        // A worker that has not taken up the last snapshot may still be sending work.
-        if self.registry.snapshot() < self.control.counts().snapshots {
-            return false;
-        }
-        let plan = self.plan();
-        let reading = self.registry.read();
-        let pools = plan.pools.iter().enumerate().filter(|(_, pool)| pool.follows() == Some(lease));
-        let mut spoken = pools.filter(|(index, _)| plan.speaks_http(*index)).map(|(_, pool)| &pool.name);
-        spoken.all(|name| {
-            let mut nodes = reading.nodes.iter().filter(|((pool, _), _)| pool == name);
-            nodes.all(|(_, node)| node.in_flight.get() == 0)
-        })
-    }
-
     /// The control side: how nodes are, drain and admit.
     #[must_use]
     pub fn control(&self) -> &Arc<Control> {

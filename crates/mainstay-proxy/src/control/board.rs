@@ -35,7 +35,7 @@ pub(super) struct Board {
     pub(super) next_key: Key,
     pub(super) counts: ControlCounts,
     /// What live traffic has of the nodes.
-    traffic: Arc<Registry>,
+    pub(super) traffic: Arc<Registry>,
     /// Tells the timer's task that an ejection may be due sooner.
     pub(super) timer: Arc<Notify>,
     out: watch::Sender<Arc<Snapshot>>,

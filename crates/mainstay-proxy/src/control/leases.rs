@@ -102,6 +102,11 @@ impl Board {
         Some(lease::part(view, params.holder.as_deref(), checked))
     }
 
+    /// How far the lease is, as far as is known; `None` for one that is not followed.
+    pub(super) fn lease_phase(&self, name: &str) -> Option<Phase> {
+        self.leases.get(name).map(|lease| lease.view.phase)
+    }
+
     /// What operators are shown of the lease a pool follows.
     pub(super) fn lease_status(&self, pool: usize) -> Option<LeaseStatus> {
         let params = self.plan.pools.get(pool)?;

@@ -17,6 +17,7 @@ mod names;
 mod node;
 mod probe;
 mod prober;
+mod quiet;
 mod status;
 mod task;
 #[cfg(test)]

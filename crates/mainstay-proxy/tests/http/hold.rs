@@ -168,20 +168,20 @@ async fn a_planned_switch_over_fails_no_request() {
     assert_eq!(take(&mut busy_up).await, "/busy");
     answer(&mut idle_up, "idle").await;
     read_until(&mut idle, b"idle").await;
-    assert!(!front.is_quiet("l"));
+    let (tell, mut told) = tokio::sync::watch::channel(None);
+    let views = lease.watch().remove("l").unwrap();
+    front.control().tell_quiet("l".into(), views, move |quiet| {
+        tell.send_replace(Some(quiet));
+    });
+    timeout(told.wait_for(|told| *told == Some(false))).await.unwrap();
     lease.says("a", 1, Yielding);
     assert_eq!(timeout(idle_up.read(&mut [0; 1])).await.unwrap(), 0, "idle connections to it are closed");
     idle.write_all(b"POST /next HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     held(&front, 1).await;
-    assert!(!front.is_quiet("l"), "a request is under way");
+    assert!(!front.control().is_quiet("l") && *told.borrow() == Some(false), "a request is under way");
     answer(&mut busy_up, "done").await;
     assert!(read_until(&mut busy, b"done").await.starts_with("HTTP/1.1 200"));
-    timeout(async {
-        while !front.is_quiet("l") {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    timeout(told.wait_for(|told| *told == Some(true))).await.unwrap();
     lease.says("a", 1, Vacant);
     lease.says("b", 2, Ready);
     let mut up = accept(&nodes[1]).await;

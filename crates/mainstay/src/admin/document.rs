@@ -206,10 +206,19 @@ pub struct Lately {
 pub struct Pool {
     /// Its name.
     pub name: String,
-    /// `spread`, `least`, `primary` or `hash`.
+    /// `spread`, `least`, `primary`, `hash` or `leader`.
     pub policy: String,
     /// Requests waiting for a connection.
     pub waiting: u64,
+    /// Requests and connections held for want of a leader.
+    #[serde(default)]
+    pub held: u64,
+    /// The lease it follows; absent if it follows none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
+    /// The node that new work goes to; absent while there is none, and without a lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
     /// Requests that found every node out, since the start.
     pub no_node: u64,
     /// Its nodes in the order of the configuration.

@@ -5,7 +5,8 @@ use mainstay_io::Pipes;
 use mainstay_proxy::access;
 use mainstay_proxy::control::{CheckStatus, ControlCounts, MAX_REPORTS, NodeStatus, PoolStatus};
 use mainstay_proxy::counters::{
-    Class, Close, Counter, Durations, Failure, Kind, Limit, ListenerCounters, NodeCounters, PoolCounters, Reading,
+    Class, Close, Counter, Durations, Failure, Gauge, Kind, Limit, ListenerCounters, NodeCounters, PoolCounters,
+    Reading,
 };
 use mainstay_proxy::params::{Listener, Plan, Pool, Service};
 use mainstay_proxy::view::Standing;
@@ -207,6 +208,35 @@ fn pools(text: &mut Text, reading: &Reading) {
     counter(text, "mainstay_pool_no_node_total", "Requests that found every node out.", |one| &one.no_node);
     let help = "Retries not made because the pool's budget of retries was spent.";
     counter(text, "mainstay_pool_budget_spent_total", help, |one| &one.budget_spent);
+    let help = "Clients that left while they waited for a connection to a node; what they asked was never sent.";
+    counter(text, "mainstay_pool_queue_left_total", help, |one| &one.queue_left);
+    held(text, reading);
+}
+
+/// What waits while a pool has no leader.
+fn held(text: &mut Text, reading: &Reading) {
+    let gauge = |text: &mut Text, name, help, of: fn(&PoolCounters) -> &Gauge| {
+        let mut metric = text.gauge(name, help);
+        reading.pools.iter().for_each(|(name, one)| metric.int(&[("pool", name)], of(one).get()));
+    };
+    let help = "Requests and connections held while there is no leader, or it has no connection free.";
+    gauge(text, "mainstay_pool_held", help, |one| &one.held);
+    gauge(text, "mainstay_pool_held_bytes", "Bytes of what is held that are kept in memory.", |one| &one.held_bytes);
+    let counter = |text: &mut Text, name, help, of: fn(&PoolCounters) -> &Counter| {
+        let mut metric = text.counter(name, help);
+        reading.pools.iter().for_each(|(name, one)| metric.int(&[("pool", name)], of(one).get()));
+    };
+    counter(text, "mainstay_pool_held_total", "Requests and connections that were held.", |one| &one.held_total);
+    let help = "Those of them that went on to a leader.";
+    counter(text, "mainstay_pool_hold_released_total", help, |one| &one.hold_released);
+    let help = "Those of them that were held for too long (503; a connection was reset).";
+    counter(text, "mainstay_pool_hold_timed_out_total", help, |one| &one.hold_timed_out);
+    let help = "Those of them whose client left first; they were never sent.";
+    counter(text, "mainstay_pool_hold_left_total", help, |one| &one.hold_left);
+    let help = "Requests refused because as much was held as may be (503).";
+    counter(text, "mainstay_pool_hold_refused_total", help, |one| &one.hold_refused);
+    let help = "How often a worker closed a listener, so that connections are refused.";
+    counter(text, "mainstay_pool_hold_closed_total", help, |one| &one.hold_closed);
 }
 
 fn pool_limits(text: &mut Text, plan: &Plan) {
@@ -237,6 +267,13 @@ fn pool_limits_of(pool: &Pool) -> Vec<(&'static str, f64)> {
         ("retry_ratio", pool.budget.ratio),
         ("retries_per_second", pool.budget.per_second.into()),
     ];
+    if pool.follows().is_some() {
+        limits.extend([
+            ("hold_requests", pool.hold.requests.into()),
+            ("hold_bytes", pool.hold.bytes as f64),
+            ("hold_seconds", pool.hold.time.as_secs_f64()),
+        ]);
+    }
     limits.extend(pool.max_connections.map(|most| ("connections", most.into())));
     limits
 }

@@ -57,6 +57,9 @@ impl View<'_> {
             name: pool.name.to_string(),
             policy: plan.map_or("", |plan| policy(&plan.policy)).to_owned(),
             waiting: counted.map_or(0, |counted| counted.waiting.get()),
+            held: counted.map_or(0, |counted| counted.held.get()),
+            lease: pool.lease.as_ref().map(|lease| lease.name.to_string()),
+            leader: pool.lease.as_ref().and_then(|lease| lease.leader.as_ref()).map(ToString::to_string),
             no_node: counted.map_or(0, |counted| counted.no_node.get()),
             nodes: pool.nodes.iter().map(|node| self.node(pool, node)).collect(),
         }
