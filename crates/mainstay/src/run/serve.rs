@@ -38,6 +38,12 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8
     let views = kept.as_ref().map(|kept| kept.views()).unwrap_or_default();
     let options = Options { workers: settings.workers, drain: settings.drain, access: logs.access(), leases: views };
     let front = Front::start(plan, options).await.map_err(|error| chain(&error))?;
+    // A holder that yields waits until no request is under way on its node.
+    for lease in kept.iter().flat_map(|kept| &kept.leases) {
+        let keeper = Arc::downgrade(&lease.keeper);
+        let tell = move |quiet| keeper.upgrade().into_iter().for_each(|keeper| keeper.quiet(quiet));
+        front.control().tell_quiet(lease.name.clone(), lease.keeper.view(), tell);
+    }
     let (order, orders) = mpsc::channel(RELOADS_WAITING);
     let parts = Parts {
         control: front.control().clone(),
