@@ -279,6 +279,33 @@ fn any_member_can_be_asked_for_a_switch_over() {
 }
 
 #[test]
+fn a_command_whose_answer_was_lost_is_found_done_and_one_that_came_second_is_not() {
+    check(
+        terms(),
+        "0 b 50 is standby
+         900 deaf
+         910 op switch b in 5000
+         920 open
+         3000 end",
+        "...
+         1250 switch-over to b was asked for
+         1970 reply: done",
+    );
+    check(
+        terms(),
+        "0 b 50 is standby
+         0 c 50 is standby
+         900 a asks for b
+         905 op switch c
+         950 end",
+        "...
+         915 reply: another switch-over waits: cancel it first
+         925 switch-over to b was asked for
+         925 switch-over: b makes ready",
+    );
+}
+
+#[test]
 fn commands_that_wait_are_few() {
     check(
         terms(),
