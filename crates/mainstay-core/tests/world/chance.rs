@@ -116,3 +116,12 @@ fn the_full_design_holds_in_random_schedules() {
         assert_eq!(explored.coverage.missing(REACHED), Vec::<&str>::new(), "never reached");
     }
 }
+
+/// 1,147,460: the answer to fencing in a tenure that was over counted for the next one.
+#[test]
+fn schedules_that_once_broke_something_hold() {
+    for seed in [52, 1_685, 1_867, 10_323, 13_831, 1_084_057, 1_147_460] {
+        let ran = run(&Plan::draw(seed), &mut Coverage::default(), false);
+        assert_eq!(ran.broken, None, "seed {seed}");
+    }
+}

@@ -117,6 +117,12 @@ impl Driver<'_> {
     fn next(&mut self, coverage: &mut Coverage) {
         let queued = self.due.peek().map(|Reverse(due)| due.at);
         let timer = self.timer();
+        let soonest = queued.into_iter().chain(timer.as_ref().map(|(at, _)| *at)).min();
+        if soonest.is_none_or(|soonest| soonest > self.world.now + ms(500)) {
+            // Nothing happens for a while: whoever ends the faults must still get to do so.
+            self.world.now += ms(500);
+            return;
+        }
         let step = match (queued, timer) {
             (queued, Some((at, step))) if queued.is_none_or(|queued| at <= queued) => {
                 self.world.now = self.world.now.max(at);
@@ -127,10 +133,7 @@ impl Driver<'_> {
                 due.step
             }),
         };
-        let Some(step) = step else {
-            self.world.now += ms(100);
-            return;
-        };
+        let Some(step) = step else { return };
         self.steps += 1;
         if self.steps > STEPS_MAX {
             let spins = broken(Property::Rests, format!("{STEPS_MAX} steps"));

@@ -76,6 +76,11 @@ impl Asks {
         id
     }
 
+    /// A tenure begins: what comes of fencing for an earlier one says nothing about this one.
+    pub(super) fn forget_fencing(&mut self) {
+        self.fence = Lane::default();
+    }
+
     /// The request that an answer belongs to, if it still counts.
     pub(super) fn take(&mut self, id: RequestId) -> Option<(Track, Pending)> {
         for track in TRACKS {

@@ -168,6 +168,7 @@ impl Claim {
         tenancy.switch = self.switch;
         tenancy.steps = Steps { detect: self.detect, acquire: answered.since(self.sent), ..Steps::default() };
         core.sight.gone = None;
+        core.asks.forget_fencing();
         core.tell(Happening::Acquired { tenure: tenancy.tenure.clone(), by: self.reason, from: self.from });
         Fencing::new(tenancy, now)
     }
