@@ -326,3 +326,45 @@ async fn an_idle_connection_that_broke_is_followed_by_a_new_one() {
     read_until(&mut clients[0], b"third").await;
     stop(front).await;
 }
+
+#[tokio::test]
+async fn a_large_body_waits_with_its_client_while_it_is_held() {
+    const LENGTH: usize = 32 * 1024 * 1024;
+    let (nodes, plan) = nodes(1).await;
+    let lease = Lease::new();
+    let front = start(plan, &lease, 1).await;
+    let mut client = connect(&front).await;
+    client
+        .write_all(format!("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: {LENGTH}\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    held(&front, 1).await;
+    let body = vec![b'x'; LENGTH];
+    let mut sent = 0;
+    // More than what the kernel keeps of a connection is not taken.
+    while let Ok(written) = tokio::time::timeout(Duration::from_millis(500), client.write(&body[sent..])).await {
+        sent += written.unwrap();
+    }
+    assert!(sent < LENGTH, "all of it was read");
+    assert!(front.counters().read().pools["pool"].held_bytes.get() <= 128 * 1024);
+    lease.says("a", 1, Ready);
+    let mut up = accept(&nodes[0]).await;
+    let (came, ()) = tokio::join!(
+        async {
+            let mut came = 0;
+            let mut buffer = vec![0; 64 * 1024];
+            while came < LENGTH {
+                let read = timeout(up.read(&mut buffer)).await.unwrap();
+                assert!(read > 0, "ended after {came}");
+                came += buffer[..read].iter().filter(|byte| **byte == b'x').count();
+            }
+            came
+        },
+        async { client.write_all(&body[sent..]).await.unwrap() },
+    );
+    // The head has some of these letters too.
+    assert!((LENGTH..=LENGTH + 4).contains(&came), "{came}");
+    answer(&mut up, "done").await;
+    read_until(&mut client, b"done").await;
+    stop(front).await;
+}
