@@ -5,6 +5,7 @@
 mod accounts;
 mod demo;
 mod edges;
+mod failover;
 mod faults;
 mod hostile;
 mod kit;
