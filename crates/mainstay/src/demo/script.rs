@@ -1,4 +1,4 @@
-//! The script of the demo: who plays, and what is done to them in turn.
+//! The script of the demo's first half, with two nodes that both serve: who plays, and what is done to them in turn.
 
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::load::{Account, Book, Load, Plan, Rows, Target};
-use super::scene::{Act, FROZEN, Kind, Over, Player, Progress, RELOADS, Scene, State};
+use super::load::{Book, Load, Plan, Rows, Target};
+use super::scene::{FROZEN, Found, Half, Kind, Player, RELOADS, Scene, State};
 use super::stage::{Dir, Fault, Front, Mishap, Node, until};
-use super::verdict::Ruling;
 
 /// Everybody in it. They end when this is dropped: the front, the nodes, then their files.
 pub(super) struct Cast {
@@ -32,7 +31,7 @@ impl Cast {
     /// Starts the load.
     pub(super) fn load(&self) -> Result<Load, Mishap> {
         let target = Target::Tcp(self.front.at());
-        Load::start(Plan { target, rate: RATE, fresh_every: FRESH_EVERY, timeout: TIMEOUT })
+        Load::start(Plan { target, rate: Half::Shared.rate(), fresh_every: FRESH_EVERY, timeout: TIMEOUT })
             .map_err(|error| Mishap::new("could not start the load", error))
     }
 
@@ -41,11 +40,13 @@ impl Cast {
         let [a, b] = &self.nodes;
         let player = |name, node: &Node| Player { name, at: node.at().to_string(), state: State::Serving, out: None };
         Scene {
+            half: Half::Shared,
             begun: Instant::now(),
             book: Arc::clone(book),
             front: self.front.at().to_string(),
             nodes: [player("a", a), player("b", b)],
-            acts: Kind::ALL.map(|kind| Act { kind, progress: Progress::Ahead }).into(),
+            lease: None,
+            acts: Half::Shared.acts(),
             plain,
         }
     }
@@ -59,12 +60,12 @@ impl Cast {
     pub(super) async fn play(&mut self, scene: &RefCell<Scene>) -> Result<(), Mishap> {
         let book = Arc::clone(&scene.borrow().book);
         let mut from = scene.borrow().begun;
-        for (number, kind) in Kind::ALL.into_iter().enumerate() {
+        for (number, kind) in Half::Shared.kinds().iter().enumerate() {
             scene.borrow_mut().begin(number, from);
-            let fault = self.act(kind, scene).await?;
+            let fault = self.act(*kind, scene).await?;
             let to = Instant::now();
             until("requests never end", TIMEOUT * 2, async || book.all_ended(to)).await?;
-            scene.borrow_mut().end(number, fault, (from, to), &self.rows()?);
+            scene.borrow_mut().end(number, Found { fault, ..Found::default() }, (from, to), &self.rows()?);
             from = to;
         }
         Ok(())
@@ -79,14 +80,14 @@ impl Cast {
 
     async fn act(&mut self, kind: Kind, scene: &RefCell<Scene>) -> Result<Option<Fault>, Mishap> {
         match kind {
-            Kind::Calm => {
-                tokio::time::sleep(CALM).await;
-                Ok(None)
-            }
             Kind::Kill => self.kill(scene).await.map(Some),
             Kind::Freeze => self.freeze(scene).await.map(Some),
             Kind::Roll => self.roll(scene).await.map(|()| None),
             Kind::Reload => self.reload().await.map(|()| None),
+            _ => {
+                tokio::time::sleep(CALM).await;
+                Ok(None)
+            }
         }
     }
 
@@ -160,63 +161,6 @@ impl Cast {
     }
 }
 
-impl Scene {
-    fn set(&mut self, node: usize, state: State) {
-        if let Some(player) = self.nodes.get_mut(node) {
-            player.state = state;
-            let text = format!("node {}: {}", player.name, state.word());
-            self.say(&text);
-        }
-    }
-
-    /// Notes what the front thinks of the node at `at`.
-    pub(super) fn seen(&mut self, at: &str, out: Option<String>) {
-        let Some(player) = self.nodes.iter_mut().find(|player| player.at == at && player.out != out) else { return };
-        let text = format!("front: node {} is {}", player.name, out.as_deref().unwrap_or("in"));
-        // Why it is out changes with every check; that it is does not.
-        let news = out.is_some() != player.out.is_some();
-        player.out = out;
-        if news {
-            self.say(&text);
-        }
-    }
-
-    fn begin(&mut self, number: usize, from: Instant) {
-        if let Some(act) = self.acts.get_mut(number) {
-            act.progress = Progress::Now { from };
-            let text = format!("{} ...", act.kind.title());
-            self.say(&text);
-        }
-    }
-
-    fn end(&mut self, number: usize, fault: Option<Fault>, (from, to): (Instant, Instant), rows: &Rows) {
-        let account = Account::of(&self.book, rows, from, to);
-        let Some(act) = self.acts.get_mut(number) else { return };
-        let ruling = Ruling::of(act.kind, &account, fault);
-        let verdict = if ruling.passed() { "passed" } else { "failed" };
-        let text = format!("{}: {verdict}, {} of {} lost", act.kind.title(), account.lost.len(), account.requests);
-        act.progress = Progress::Over(Box::new(Over { from, to, fault, account, ruling }));
-        self.say(&text);
-    }
-
-    fn settle(&mut self, rows: &Rows) {
-        for act in &mut self.acts {
-            let kind = act.kind;
-            if let Progress::Over(over) = &mut act.progress {
-                over.account = Account::of(&self.book, rows, over.from, over.to);
-                over.ruling = Ruling::of(kind, &over.account, over.fault);
-            }
-        }
-    }
-
-    /// Says a line where no picture is painted.
-    fn say(&self, text: &str) {
-        if self.plain {
-            eprintln!("{:>5.1} s  {text}", self.begun.elapsed().as_secs_f64());
-        }
-    }
-}
-
 /// Waits until a node gets requests again, as only a client can know.
 async fn back(scene: &RefCell<Scene>, node: usize) -> Result<(), Mishap> {
     let (book, name) = {
@@ -259,8 +203,6 @@ to = "http://kv"
     )
 }
 
-/// Requests per second; half of them are writes.
-const RATE: u32 = 400;
 /// One request in so many comes on a connection of its own.
 const FRESH_EVERY: usize = 4;
 /// Longest wait of a client.

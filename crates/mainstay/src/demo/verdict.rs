@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::load::{Account, Lost};
-use super::scene::{Act, Kind, Over, Progress};
+use super::load::{Account, Lost, Order};
+use super::scene::{Act, Found, Kind, Over, Progress};
 use super::stage::{Fault, Mishap};
 
 /// Whether an act kept to its bounds.
@@ -19,10 +19,14 @@ pub(super) struct Ruling {
 
 impl Ruling {
     /// Holds an act's account against the bounds of its fault.
-    pub(super) fn of(kind: Kind, account: &Account, fault: Option<Fault>) -> Self {
+    pub(super) fn of(kind: Kind, account: &Account, found: &Found) -> Self {
+        let fault = found.fault;
         let mut broken = match (kind, fault) {
             (Kind::Kill, Some(fault)) => kill(&account.lost, fault),
             (Kind::Freeze, Some(fault)) => freeze(&account.lost, fault),
+            (Kind::KillChild | Kind::KillGuard | Kind::FreezeGuard, Some(fault)) => {
+                others(&account.lost, fault, "the node that died")
+            }
             _ if account.lost.is_empty() => Vec::new(),
             _ => vec![format!("{} lost, none may be: {}", account.lost.len(), reasons(&account.lost))],
         };
@@ -30,6 +34,7 @@ impl Ruling {
             let (gap, slowest) = (account.longest_gap.as_millis(), account.slowest.as_millis());
             broken.push(format!("held up by the node: no answer for {gap} ms, the slowest after {slowest} ms"));
         }
+        broken.extend(succession(found));
         if account.requests == 0 {
             broken.push("no requests were made".to_owned());
         }
@@ -55,15 +60,40 @@ impl Ruling {
 /// A killed node takes along what was being written on it. A read can be asked again elsewhere, and so can a write
 /// that had not been sent.
 fn kill(lost: &[Lost], fault: Fault) -> Vec<String> {
-    let mut broken = Vec::new();
-    let owed = |lost: &&Lost| lost.record.write && lost.record.under_way(fault.from, fault.to);
-    let others: Vec<Lost> = lost.iter().filter(|lost| !owed(lost)).cloned().collect();
-    if !others.is_empty() {
-        broken.push(format!("{} lost that were no writes under way on node a: {}", others.len(), reasons(&others)));
-    }
+    let mut broken = others(lost, fault, "node a");
     let elsewhere = lost.iter().filter(|lost| lost.written_by.as_deref().is_some_and(|node| node != "a")).count();
     if elsewhere > 0 {
         broken.push(format!("{elsewhere} lost that node b had written"));
+    }
+    broken
+}
+
+/// What was lost and was no write under way when the node died.
+fn others(lost: &[Lost], fault: Fault, node: &str) -> Vec<String> {
+    let owed = |lost: &&Lost| lost.record.write && lost.record.under_way(fault.from, fault.to);
+    let others: Vec<Lost> = lost.iter().filter(|lost| !owed(lost)).cloned().collect();
+    if others.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("{} lost that were no writes under way on {node}: {}", others.len(), reasons(&others))]
+}
+
+/// A lease goes to one other, and whoever had it writes no more.
+fn succession(found: &Found) -> Vec<String> {
+    let mut broken = Vec::new();
+    if let Some(said) = &found.failed {
+        broken.push(format!("the switch-over failed: {said}"));
+    }
+    if let Some(takeover) = found.takeover.as_ref().filter(|takeover| takeover.count != 1) {
+        broken.push(format!("{} takeovers instead of 1", takeover.count));
+    }
+    if let Some(order) = &found.order {
+        if order.stale > 0 {
+            broken.push(format!("{} stale writes in {} overlaps", order.stale, order.overlaps));
+        }
+        if order.rows == 0 {
+            broken.push("nothing was written, so that nothing is shown".to_owned());
+        }
     }
     broken
 }
@@ -85,7 +115,9 @@ fn note(kind: Kind, lost: &[Lost], fault: Option<Fault>) -> String {
     let Some(last) = lost.iter().map(|lost| lost.record.start).max() else { return String::new() };
     let written = lost.iter().filter(|lost| lost.written_by.is_some()).count();
     let mut note = match (kind, fault) {
-        (Kind::Kill, Some(_)) => "writes under way on it".to_owned(),
+        (Kind::Kill | Kind::KillChild | Kind::KillGuard | Kind::FreezeGuard, Some(_)) => {
+            "writes under way on it".to_owned()
+        }
         (Kind::Freeze, Some(fault)) => {
             format!("all within {} ms of the freeze", last.saturating_duration_since(fault.from).as_millis())
         }
@@ -124,6 +156,12 @@ pub(super) struct Verdict {
     pub(super) lost: usize,
     pub(super) done_twice: usize,
     pub(super) missing: usize,
+    /// Rows of a replaced holder behind one of its successor, in the database's own order.
+    pub(super) stale_writes: usize,
+    /// How often a replaced holder wrote on.
+    pub(super) overlaps: usize,
+    /// Rows written within a tenure.
+    pub(super) tenured_rows: usize,
     pub(super) acts: Vec<ActVerdict>,
 }
 
@@ -141,6 +179,16 @@ pub(super) struct ActVerdict {
     missing: usize,
     longest_gap_ms: f64,
     slowest_ms: f64,
+    /// From the fault (or the wish) until the successor's node was ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    takeover_ms: Option<f64>,
+    /// The same until the successor was fenced and active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_writes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlaps: Option<usize>,
 }
 
 impl Verdict {
@@ -148,6 +196,8 @@ impl Verdict {
     pub(super) fn of(acts: &[Act], took: Duration, mishap: Option<Mishap>) -> Self {
         let over = || acts.iter().filter_map(|act| act.over().map(|over| (act.kind, over)));
         let sum = |count: fn(&Account) -> usize| over().map(|(_, over)| count(&over.account)).sum();
+        let ordered =
+            |count: fn(&Order) -> usize| over().filter_map(|(_, over)| over.found.order.as_ref()).map(count).sum();
         let all_over = over().count() == acts.len();
         Self {
             passed: all_over && over().all(|(_, over)| over.ruling.passed()),
@@ -157,6 +207,9 @@ impl Verdict {
             lost: sum(|account| account.lost.len()),
             done_twice: sum(|account| account.twice),
             missing: sum(|account| account.missing),
+            stale_writes: ordered(|order| order.stale),
+            overlaps: ordered(|order| order.overlaps),
+            tenured_rows: ordered(|order| order.rows),
             acts: over().map(|(kind, over)| ActVerdict::of(kind, over)).collect(),
         }
     }
@@ -164,7 +217,9 @@ impl Verdict {
 
 impl ActVerdict {
     fn of(kind: Kind, over: &Over) -> Self {
-        let Over { account, ruling, .. } = over;
+        let Over { account, ruling, found, .. } = over;
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        let takeover = found.takeover.as_ref();
         Self {
             name: kind.name(),
             what: kind.title(),
@@ -175,8 +230,12 @@ impl ActVerdict {
             lost_but_written: account.lost.iter().filter(|lost| lost.written_by.is_some()).count(),
             done_twice: account.twice,
             missing: account.missing,
-            longest_gap_ms: account.longest_gap.as_secs_f64() * 1000.0,
-            slowest_ms: account.slowest.as_secs_f64() * 1000.0,
+            longest_gap_ms: ms(account.longest_gap),
+            slowest_ms: ms(account.slowest),
+            takeover_ms: takeover.and_then(|takeover| takeover.ready).map(ms),
+            active_ms: takeover.and_then(|takeover| takeover.active).map(ms),
+            stale_writes: found.order.map(|order| order.stale),
+            overlaps: found.order.map(|order| order.overlaps),
         }
     }
 }
@@ -205,6 +264,7 @@ const FOUND_OUT: Duration = Duration::from_millis(300);
 mod tests {
     use std::time::Instant;
 
+    use super::super::guarded::Takeover;
     use super::super::load::{Failure, Outcome, Record};
     use super::*;
 
@@ -222,7 +282,8 @@ mod tests {
         let at = |ms| beginning + Duration::from_millis(ms);
         let lost = requests.iter().map(|(write, start, end, by)| lost(*write, *start, *end, *by, beginning)).collect();
         let account = Account { requests: 1000, lost, ..Account::default() };
-        let ruling = Ruling::of(kind, &account, Some(Fault { from: at(1000), to: at(1010) }));
+        let fault = Some(Fault { from: at(1000), to: at(1010) });
+        let ruling = Ruling::of(kind, &account, &Found { fault, ..Found::default() });
         assert_eq!(ruling.broken, expect, "{kind:?} {requests:?}");
     }
 
@@ -250,7 +311,8 @@ mod tests {
         let beginning = Instant::now();
         let ruling = |slowest_ms| {
             let account = Account { requests: 1, slowest: Duration::from_millis(slowest_ms), ..Account::default() };
-            Ruling::of(Kind::Freeze, &account, Some(Fault { from: beginning, to: beginning })).passed()
+            let fault = Some(Fault { from: beginning, to: beginning });
+            Ruling::of(Kind::Freeze, &account, &Found { fault, ..Found::default() }).passed()
         };
         assert!(ruling(1000));
         assert!(!ruling(1001));
@@ -265,12 +327,41 @@ mod tests {
 
     #[test]
     fn rows_too_many_or_too_few_are_never_right() {
-        let ruling = |account: Account| Ruling::of(Kind::Calm, &account, None).broken;
+        let ruling = |account: Account| Ruling::of(Kind::Calm, &account, &Found::default()).broken;
         assert_eq!(ruling(Account { requests: 1, twice: 2, ..Account::default() }), ["2 writes were done twice"]);
         assert_eq!(
             ruling(Account { requests: 1, missing: 3, ..Account::default() }),
             ["3 confirmed writes are missing"]
         );
         assert_eq!(ruling(Account::default()), ["no requests were made"]);
+    }
+    #[test]
+    fn a_holder_that_dies_may_take_along_its_own_writes_only() {
+        for kind in [Kind::KillChild, Kind::KillGuard, Kind::FreezeGuard] {
+            check(kind, &[(true, 990, 1005, None), (true, 1005, 1020, Some("b"))], &[]);
+            let others = "1 lost that were no writes under way on the node that died: 1 x status 502";
+            check(kind, &[(false, 990, 1005, None)], &[others]);
+            check(kind, &[(true, 1011, 1020, None)], &[others]);
+        }
+        check(Kind::Switchover, &[(true, 990, 1005, None)], &["1 lost, none may be: 1 x status 502"]);
+    }
+
+    #[test]
+    fn a_lease_changes_hands_once_and_nobody_writes_behind_it() {
+        let ruling = |found: Found| {
+            let account = Account { requests: 1, ..Account::default() };
+            Ruling::of(Kind::Switchover, &account, &found).broken
+        };
+        let takeover = |count| Some(Takeover { count, ..Takeover::default() });
+        let order = |rows, stale, overlaps| Some(Order { rows, tenures: 2, stale, overlaps });
+        let right = Found { takeover: takeover(1), order: order(9, 0, 0), ..Found::default() };
+        assert_eq!(ruling(right.clone()), [""; 0]);
+        assert_eq!(ruling(Found { takeover: takeover(2), ..right.clone() }), ["2 takeovers instead of 1"]);
+        assert_eq!(ruling(Found { takeover: takeover(0), ..right.clone() }), ["0 takeovers instead of 1"]);
+        assert_eq!(ruling(Found { order: order(9, 3, 1), ..right.clone() }), ["3 stale writes in 1 overlaps"]);
+        let nothing = "nothing was written, so that nothing is shown";
+        assert_eq!(ruling(Found { order: order(0, 0, 0), ..right.clone() }), [nothing]);
+        let failed = Some("nobody is fit".to_owned());
+        assert_eq!(ruling(Found { failed, ..right }), ["the switch-over failed: nobody is fit"]);
     }
 }

@@ -4,10 +4,19 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
-use super::scene::Scene;
+use serde::Deserialize;
+
+use super::scene::{Half, Held, Scene};
 use crate::admin::Place;
 use crate::admin::client::ask;
 use crate::admin::document::{Node, Status};
+
+/// What of a status is about leases.
+#[derive(Deserialize)]
+struct Followed {
+    #[serde(default)]
+    leases: Vec<Held>,
+}
 
 /// Notes it in the scene for as long as it is polled.
 pub(super) async fn watch(admin: &Path, scene: &RefCell<Scene>) {
@@ -18,6 +27,11 @@ pub(super) async fn watch(admin: &Path, scene: &RefCell<Scene>) {
         let answer = tokio::task::spawn_blocking(move || ask(Some(&place), "GET", "/status")).await;
         // A front that does not answer is what the load finds out.
         let Ok(Ok(answer)) = answer else { continue };
+        if scene.borrow().half == Half::Guarded {
+            let followed = serde_json::from_str::<Followed>(&answer.body).map(|followed| followed.leases);
+            followed.into_iter().flatten().for_each(|held| scene.borrow_mut().held(held));
+            continue;
+        }
         let Ok(status) = serde_json::from_str::<Status>(&answer.body) else { continue };
         for node in status.pools.iter().flat_map(|pool| &pool.nodes) {
             scene.borrow_mut().seen(&node.name, verdict(node));

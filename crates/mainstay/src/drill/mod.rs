@@ -6,19 +6,17 @@
 
 mod kind;
 mod play;
-mod relay;
 mod report;
-mod set;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum as _;
 
+use crate::demo::guarded::{Plan, Set};
 use crate::demo::stage::Mishap;
 use kind::Kind;
 use report::Report;
-use set::Set;
 
 /// Options of `mainstay drill`.
 #[derive(Clone, Debug, clap::Args)]
@@ -86,8 +84,14 @@ fn play(args: &Args, kind: Kind) -> Result<bool, Mishap> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Mishap::new("could not start a runtime", error))?;
     runtime.block_on(async {
-        let plan =
-            set::Plan { store: args.store.clone(), renew: args.renew, relayed: kind.cuts_store(), keep: args.keep };
+        let plan = Plan {
+            lease: LEASE,
+            think: THINK,
+            store: args.store.clone(),
+            renew: args.renew,
+            relayed: kind.cuts_store(),
+            keep: args.keep,
+        };
         let mut set = Set::assemble(&exe, plan).await?;
         let kept = args.keep.then(|| set.files());
         let played = tokio::select! {
@@ -119,5 +123,9 @@ fn show(args: &Args, report: &Report) -> Result<(), Mishap> {
     Ok(())
 }
 
+/// What the lease is called: the history that a drill finds under this name in a database is taken away.
+const LEASE: &str = "drill";
+/// What a node takes for an answer.
+const THINK: std::time::Duration = std::time::Duration::from_millis(2);
 /// Exit code for what makes no sense.
 const USAGE: u8 = 2;

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::process::Signal;
 use serde::Serialize;
 
 use super::kind::Kind;
-use super::set::{LEASE, Set};
+use crate::demo::guarded::{Set, Takeover, strike};
 use crate::demo::load::{Account, Order};
 use crate::demo::stage::{Mishap, until};
 
@@ -53,14 +52,24 @@ async fn one(set: &mut Set, kind: Kind) -> Result<Run, Mishap> {
     let (from, at) = (Instant::now(), SystemTime::now());
     let mut run = Run::default();
     match kind {
-        Kind::KillChild => kill_child(set, holder)?,
-        Kind::KillGuard => signal(set, holder, Signal::KILL)?,
-        Kind::FreezeGuard => freeze(set, holder, false).await?,
-        Kind::FreezeMachine => freeze(set, holder, true).await?,
-        Kind::PartitionStore => cut(set, &[holder], set.ttl() * 3).await,
-        Kind::BlinkStore => cut(set, &[0, 1], set.ttl() / 3).await,
+        Kind::KillChild => {
+            strike::kill_child(set, holder).await?;
+        }
+        Kind::KillGuard => {
+            strike::kill_guard(set, holder).await?;
+        }
+        Kind::FreezeGuard => {
+            strike::freeze_guard(set, holder).await?;
+        }
+        Kind::FreezeMachine => strike::freeze_machine(set, holder).await?,
+        Kind::PartitionStore => strike::cut(set, &[holder], set.ttl() * 3).await,
+        Kind::BlinkStore => strike::cut(set, &[0, 1], set.ttl() / 3).await,
         Kind::DoubleStart => double_start(set, holder, &mut run).await?,
-        Kind::Switchover => switchover(set, holder, &mut run).await?,
+        Kind::Switchover => {
+            if let Err(said) = strike::switchover(set, holder).await? {
+                run.broken.push(format!("the switch-over failed: {said}"));
+            }
+        }
     }
     if kind.moves() {
         let what = "nobody took over";
@@ -68,7 +77,10 @@ async fn one(set: &mut Set, kind: Kind) -> Result<Run, Mishap> {
     }
     // What comes late is to be seen too: a woken holder's writes, a second takeover.
     tokio::time::sleep(AFTERMATH.max(set.ttl())).await;
-    told(set, at, &mut run).await;
+    let takeover = Takeover::since(set, at).await;
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    (run.active_ms, run.ready_ms) = (takeover.active.map(ms), takeover.ready.map(ms));
+    (run.steps, run.takeovers) = (takeover.steps, takeover.count);
     if kind == Kind::KillGuard {
         set.start(holder)?;
     }
@@ -76,17 +88,6 @@ async fn one(set: &mut Set, kind: Kind) -> Result<Run, Mishap> {
     account(set, from, &mut run).await?;
     judge(kind, &mut run);
     Ok(run)
-}
-
-/// Reads from the history when the successor was active and ready.
-async fn told(set: &Set, at: SystemTime, run: &mut Run) {
-    let entries = set.since(at).await;
-    let first = |what: &str| entries.iter().find(|entry| *entry.what == *what);
-    let after = |entry: &mainstay_store::Entry| entry.at.duration_since(at).unwrap_or_default().as_secs_f64() * 1000.0;
-    run.active_ms = first("activated").map(after);
-    run.ready_ms = first("ready").map(after);
-    run.steps = first("ready").map(|entry| entry.text.to_string());
-    run.takeovers = entries.iter().filter(|entry| &*entry.what == "activated").count();
 }
 
 async fn account(set: &Set, from: Instant, run: &mut Run) -> Result<(), Mishap> {
@@ -116,38 +117,6 @@ fn judge(kind: Kind, run: &mut Run) {
     }
 }
 
-fn signal(set: &mut Set, guard: usize, signal: Signal) -> Result<(), Mishap> {
-    set.guard(guard).map_or(Ok(()), |process| process.signal(signal))
-}
-
-/// SIGKILL of the command that the guard's sentinel started.
-fn kill_child(set: &mut Set, guard: usize) -> Result<(), Mishap> {
-    let below = below(set, guard);
-    // The sentinel is the guard's child, the node the sentinel's.
-    let Some(node) = below.last().copied().filter(|_| below.len() > 1) else {
-        return Err(Mishap::new("could not kill the child", "the guard has none"));
-    };
-    send(node, Signal::KILL)
-}
-
-/// SIGSTOP of the guard, or of all its processes, for twice the lease's time.
-async fn freeze(set: &mut Set, guard: usize, whole: bool) -> Result<(), Mishap> {
-    let below = if whole { below(set, guard) } else { Vec::new() };
-    signal(set, guard, Signal::STOP)?;
-    below.iter().try_for_each(|process| send(*process, Signal::STOP))?;
-    tokio::time::sleep(set.ttl() * 2).await;
-    // The node first: what it does before anybody can stop it is the point.
-    below.iter().rev().try_for_each(|process| send(*process, Signal::CONT))?;
-    signal(set, guard, Signal::CONT)
-}
-
-async fn cut(set: &Set, guards: &[usize], time: Duration) {
-    let relays = || guards.iter().filter_map(|guard| set.relay(*guard));
-    relays().for_each(super::relay::Relay::cut);
-    tokio::time::sleep(time).await;
-    relays().for_each(super::relay::Relay::mend);
-}
-
 async fn double_start(set: &Set, guard: usize, run: &mut Run) -> Result<(), Mishap> {
     let (mut second, log) = set.second(guard)?;
     let status = second.ended(TAKEOVER_WITHIN).await?;
@@ -156,42 +125,6 @@ async fn double_start(set: &Set, guard: usize, run: &mut Run) -> Result<(), Mish
         run.broken.push(format!("the second guard was not refused: {}", said.trim()));
     }
     Ok(())
-}
-
-async fn switchover(set: &Set, guard: usize, run: &mut Run) -> Result<(), Mishap> {
-    let admin = format!("--admin=unix:{}", set.admin(guard).display());
-    let (well, said) = set.command(&["switchover".to_owned(), LEASE.to_owned(), admin], TAKEOVER_WITHIN).await?;
-    if !well {
-        run.broken.push(format!("the switch-over failed: {}", said.trim()));
-    }
-    Ok(())
-}
-
-/// The processes below a guard, parents before children.
-fn below(set: &mut Set, guard: usize) -> Vec<u32> {
-    let mut found = Vec::new();
-    let mut open: Vec<u32> = set.guard(guard).map(|process| process.id()).into_iter().collect();
-    while let Some(parent) = open.pop() {
-        let children = children(parent);
-        found.extend(&children);
-        open.extend(children);
-    }
-    found
-}
-
-fn children(parent: u32) -> Vec<u32> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
-    let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()).collect()
-}
-
-fn send(process: u32, signal: Signal) -> Result<(), Mishap> {
-    let Some(pid) = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw) else { return Ok(()) };
-    match rustix::process::kill_process(pid, signal) {
-        // It ended by itself meanwhile.
-        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-        Err(error) => Err(Mishap::new("could not signal a process", error)),
-    }
 }
 
 /// Before the first failure.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Args;
 use super::kind::Kind;
 use super::play::Run;
-use super::set::Set;
+use crate::demo::guarded::Set;
 use crate::demo::load::Order;
 
 /// A drill's verdict with what it rests on.

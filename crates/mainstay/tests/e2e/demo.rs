@@ -15,7 +15,7 @@ fn the_demo_passes_and_clears_away() {
             let id = demo.id();
             let output = tokio::task::spawn_blocking(|| demo.wait_with_output()).await.expect("it is waited for");
             let output = output.expect("it ends");
-            assert_eq!(directories(id), Vec::<String>::new());
+            assert_eq!(kit::directories(id), Vec::<String>::new());
             if judge(&output) || attempt == ATTEMPTS {
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
                 return;
@@ -34,10 +34,18 @@ fn judge(output: &Output) -> bool {
     }
     let acts = verdict["acts"].as_array().expect("acts");
     let names: Vec<_> = acts.iter().filter_map(|act| act["name"].as_str()).collect();
-    assert_eq!(names, ["calm", "kill", "freeze", "rolling_restart", "reloads"]);
+    let first = ["calm", "kill", "freeze", "rolling_restart", "reloads"];
+    let second = ["kill_child", "kill_guard", "freeze_guard", "switchover"];
+    assert_eq!(names, [first.as_slice(), &second].concat());
+    assert_eq!((&verdict["stale_writes"], &verdict["overlaps"]), (&0.into(), &0.into()), "{verdict:#}");
+    assert!(verdict["tenured_rows"].as_u64() > Some(100), "{verdict:#}");
+    let succession = acts.iter().filter(|act| second.iter().any(|name| act["name"] == *name));
+    assert!(succession.clone().all(|act| act["takeover_ms"].as_f64() > Some(0.0)), "{verdict:#}");
     assert!(acts.iter().all(|act| act["requests"].as_u64() > Some(100)), "{verdict:#}");
     assert_eq!((&verdict["done_twice"], &verdict["missing"]), (&0.into(), &0.into()), "{verdict:#}");
-    assert!(said.contains("node b: frozen"), "progress goes to standard error: {said}");
+    for progress in ["node b: frozen", "lease of a: ready, token 1.", "lease of b: ready, token 1."] {
+        assert!(said.contains(progress), "progress goes to standard error: {said}");
+    }
     let passed = output.status.success();
     assert_eq!(verdict["passed"], passed, "{verdict:#}");
     assert!(passed || output.stdout.windows(BUSY.len()).any(|text| text == BUSY.as_bytes()), "{verdict:#}\n{said}");
@@ -49,16 +57,14 @@ fn a_demo_that_is_killed_leaves_no_process_behind() {
     kit::run(async {
         let mut demo = start(&["demo"]);
         let id = demo.id();
-        let all = async || children(id).len() == 3;
+        let all = async || kit::children(id).len() == 3;
         until("it does not start two nodes and a front", Duration::from_secs(30), all).await.expect("it starts them");
-        let children = children(id);
+        let children = kit::children(id);
         demo.kill().expect("it is killed");
         demo.wait().expect("it ends");
         let gone = async || children.iter().all(|id| !std::path::Path::new(&format!("/proc/{id}")).exists());
         until("its children live on", Duration::from_secs(10), gone).await.expect("they end with it");
-        for directory in directories(id) {
-            std::fs::remove_dir_all(std::env::temp_dir().join(directory)).expect("it can be removed");
-        }
+        kit::sweep(id);
     });
 }
 
@@ -66,25 +72,6 @@ fn start(args: &[&str]) -> Child {
     let mut command = Command::new(kit::exe());
     command.args(args).env("NO_COLOR", "1").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("the demo starts")
-}
-
-/// Processes whose parent this is.
-fn children(id: u32) -> Vec<u32> {
-    let all = std::fs::read_dir("/proc").expect("there is a /proc").flatten();
-    let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let parent = |child: &u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
-        // Behind the name in parentheses: the state, then the parent.
-        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
-    };
-    ids.filter(|child| parent(child) == Some(id)).collect()
-}
-
-/// What a demo of this process id has in the temporary directory.
-fn directories(id: u32) -> Vec<String> {
-    let all = std::fs::read_dir(std::env::temp_dir()).expect("there is one").flatten();
-    let names = all.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| name.starts_with(&format!("mainstay-demo-{id}-"))).collect()
 }
 
 /// What a demo says that could not keep time.

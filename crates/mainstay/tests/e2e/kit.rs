@@ -125,5 +125,42 @@ pub(crate) fn resident_kib(id: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
+/// Processes whose parent this is.
+pub(crate) fn children(id: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").expect("there is a /proc").flatten();
+    let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parent = |child: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+        // Behind the name in parentheses: the state, then the parent.
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
+    };
+    ids.filter(|child| parent(child) == Some(id)).collect()
+}
+
+/// What a rehearsal of this process id has in the temporary directory.
+pub(crate) fn directories(id: u32) -> Vec<String> {
+    let all = std::fs::read_dir(std::env::temp_dir()).expect("there is one").flatten();
+    let names = all.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.starts_with(&format!("mainstay-demo-{id}-"))).collect()
+}
+
+/// All processes below this one, parents first.
+pub(crate) fn below(id: u32) -> Vec<u32> {
+    let mut found = children(id);
+    let mut at = 0;
+    while let Some(parent) = found.get(at).copied() {
+        found.extend(children(parent));
+        at += 1;
+    }
+    found
+}
+
+/// Removes what a rehearsal that was killed could not remove itself.
+pub(crate) fn sweep(id: u32) {
+    for directory in directories(id) {
+        std::fs::remove_dir_all(std::env::temp_dir().join(directory)).expect("it can be removed");
+    }
+}
+
 /// Longest time for any test.
 const LONGEST: Duration = Duration::from_secs(240);

@@ -28,6 +28,19 @@ pub struct Order {
     pub overlaps: usize,
 }
 
+impl Order {
+    /// Of the rows that are not counted in `others`.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self {
+            rows: self.rows.saturating_sub(others.rows),
+            tenures: self.tenures.saturating_sub(others.tenures),
+            stale: self.stale.saturating_sub(others.stale),
+            overlaps: self.overlaps.saturating_sub(others.overlaps),
+        }
+    }
+}
+
 impl Rows {
     /// Reads the model nodes' database.
     pub fn read(store: &Path) -> rusqlite::Result<Self> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub(super) use line::{Line, Style};
 pub(super) use table::{summary, table};
 
-use super::scene::{Scene, State};
+use super::scene::{Half, Scene, State};
 use history::{SLOT, Slot, bars, slots};
 
 /// Draws on standard error.
@@ -98,7 +98,7 @@ fn frame(scene: &Scene, width: usize) -> Vec<Line> {
     let mut lines = vec![Line::new(), title(scene, now), Line::new()];
     lines.extend(nodes(scene, &history, width));
     lines.push(Line::new());
-    lines.extend(curves(&history));
+    lines.extend(curves(&history, full(scene.half)));
     lines.push(Line::new());
     lines.extend(table(scene));
     lines.push(Line::new());
@@ -109,7 +109,7 @@ fn title(scene: &Scene, now: Instant) -> Line {
     let seconds = now.saturating_duration_since(scene.begun).as_secs();
     Line::new()
         .put(Style::Accent, "  Mainstay")
-        .put(Style::Plain, "  two nodes, one database, 400 requests/s, half of them writes")
+        .put(Style::Plain, format!("  {}, {} requests/s, half of them writes", scene.half.cast(), scene.half.rate()))
         .put(Style::Dim, format!("   {seconds:>2} s"))
 }
 
@@ -120,11 +120,16 @@ fn nodes(scene: &Scene, history: &[Slot], width: usize) -> Vec<Line> {
     let blank = " ".repeat(clients.chars().count());
     let room = width.saturating_sub(clients.chars().count() + NODE_TEXT + 1).min(NODE_BARS);
     let words = width.saturating_sub(clients.chars().count() + FORK + 1);
+    let (style, word) = match &scene.lease {
+        Some(held) if held.phase == READY => (Style::Good, held.to_string()),
+        Some(held) => (Style::Warn, held.to_string()),
+        None => (Style::Warn, word_of_the_front(scene, words)),
+    };
     let node = |index: usize, lead: Line, corner: &str| {
         let player = &scene.nodes[index];
         let (style, mark) = state(player.state);
         let served = per_second(history, |slot| slot.by[index]);
-        let marks = bars(history.iter().map(|slot| slot.by[index].into()), NODE_FULL);
+        let marks = bars(history.iter().map(|slot| slot.by[index].into()), full(scene.half));
         let tail: String = marks.chars().skip(history.len().saturating_sub(room)).collect();
         lead.put(Style::Dim, corner)
             .put(Style::Bold, format!("node {} ", player.name))
@@ -134,10 +139,7 @@ fn nodes(scene: &Scene, history: &[Slot], width: usize) -> Vec<Line> {
     };
     vec![
         node(0, Line::new().put(Style::Plain, &blank), " ┌─▶ "),
-        Line::new()
-            .put(Style::Plain, clients)
-            .put(Style::Dim, " ┤  ")
-            .put(Style::Warn, word_of_the_front(scene, words)),
+        Line::new().put(Style::Plain, clients).put(Style::Dim, " ┤  ").put(style, word),
         node(1, Line::new().put(Style::Plain, &blank), " └─▶ "),
     ]
 }
@@ -167,10 +169,11 @@ fn state(state: State) -> (Style, &'static str) {
         State::Frozen => (Style::Bad, "◼"),
         State::Draining => (Style::Warn, "◐"),
         State::Starting => (Style::Warn, "◌"),
+        State::Standby => (Style::Dim, "○"),
     }
 }
 
-fn curves(history: &[Slot]) -> Vec<Line> {
+fn curves(history: &[Slot], full: u128) -> Vec<Line> {
     let lost: u32 = history.iter().map(|slot| slot.lost).sum();
     let slowest = history.iter().map(|slot| slot.slowest).max().unwrap_or_default();
     let row = |name: &str, figure: String, style, marks: String| {
@@ -181,7 +184,7 @@ fn curves(history: &[Slot]) -> Vec<Line> {
             "good answers",
             format!("{}/s", per_second(history, |slot| slot.done)),
             Style::Good,
-            bars(history.iter().map(|slot| slot.done.into()), FULL),
+            bars(history.iter().map(|slot| slot.done.into()), full),
         ),
         row("lost", lost.to_string(), Style::Bad, bars(history.iter().map(|slot| slot.lost.into()), LOST_FULL)),
         row(
@@ -199,6 +202,11 @@ fn curves(history: &[Slot]) -> Vec<Line> {
     ]
 }
 
+/// How many answers fill a bar: those of a slot, with some room for what was held up.
+fn full(half: Half) -> u128 {
+    u128::from(half.rate()) * SLOT.as_millis() * 11 / 10_000
+}
+
 /// The rate over the last second.
 fn per_second(history: &[Slot], count: impl Fn(&Slot) -> u32) -> u32 {
     // The newest slot is still filling up.
@@ -212,14 +220,14 @@ const LEFT: usize = 27;
 /// Slots in a second.
 const PER_SECOND: usize = 4;
 const _: () = assert!(SLOT.as_millis() * PER_SECOND as u128 == 1000);
+/// A lease's phase in which there is a leader.
+const READY: &str = "ready";
 /// Columns between the front and its words.
 const FORK: usize = 4;
 /// Columns of a node's text, and of its history at most.
 const NODE_TEXT: usize = 31;
 const NODE_BARS: usize = 24;
-/// Values that fill a bar, per slot: at 400 requests a second, with some room for what was held up.
-const FULL: u128 = 110;
-const NODE_FULL: u128 = 110;
+/// Values that fill a bar, per slot.
 const LOST_FULL: u128 = 20;
 const WAITING_FULL: u128 = 60;
 const SLOWEST_FULL_MS: u128 = 300;

@@ -1,4 +1,10 @@
-//! Who plays in a drill: two guarded model nodes, the front, the load, and the store they share.
+//! Two guarded model nodes, the front that follows their lease, a load, and the store they share: what drills and the
+//! demo's second half are played on.
+
+mod files;
+mod relay;
+pub(crate) mod strike;
+mod takeover;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,24 +15,30 @@ use mainstay_core::lease::Name;
 use mainstay_store::{Entry, LeasePlan, LeaseSettings, Location, Settings, Store};
 use tokio_postgres::NoTls;
 
-use super::relay::Relay;
-use crate::demo::load::{Book, Load, Plan as LoadPlan, Rows, Target};
-use crate::demo::stage::{Dir, Front, Mishap, Node, Port, Process, until};
+use super::load::{Book, Load, Plan as LoadPlan, Rows, Target};
+use super::stage::{Dir, Front, Mishap, Node, Port, Process, until};
+use files::{front_file, guard_file, role};
+use relay::Relay;
+pub(crate) use takeover::Takeover;
 
 /// How a set is made.
-pub(super) struct Plan {
+pub(crate) struct Plan {
+    /// What the lease is called.
+    pub(crate) lease: &'static str,
+    /// What a node takes for an answer.
+    pub(crate) think: Duration,
     /// The URL of a database; `None`: files.
-    pub(super) store: Option<String>,
+    pub(crate) store: Option<String>,
     /// Time between renewals.
-    pub(super) renew: Duration,
+    pub(crate) renew: Duration,
     /// Whether the guards reach the store through a relay.
-    pub(super) relayed: bool,
+    pub(crate) relayed: bool,
     /// Whether files are kept.
-    pub(super) keep: bool,
+    pub(crate) keep: bool,
 }
 
 /// Everybody. They end when it is dropped.
-pub(super) struct Set {
+pub(crate) struct Set {
     load: Option<Load>,
     front: Front,
     guards: [Guarded; 2],
@@ -38,8 +50,8 @@ pub(super) struct Set {
 }
 
 /// A Mainstay with a model node.
-pub(super) struct Guarded {
-    pub(super) name: &'static str,
+pub(crate) struct Guarded {
+    pub(crate) name: &'static str,
     port: Port,
     file: PathBuf,
     process: Option<Process>,
@@ -47,13 +59,13 @@ pub(super) struct Guarded {
 
 impl Set {
     /// Starts them all, and the load once there is a leader.
-    pub(super) async fn assemble(exe: &Path, plan: Plan) -> Result<Self, Mishap> {
+    pub(crate) async fn assemble(exe: &Path, plan: Plan) -> Result<Self, Mishap> {
         let dir = Dir::make(plan.keep)?;
         let url = plan.store.clone().unwrap_or_else(|| format!("sqlite:{}", dir.file("leases.db").display()));
         if plan.relayed && plan.store.is_none() {
             return Err(Mishap::new("this drill cuts the network to a store", "name a database with --store"));
         }
-        let store = open(&url).await?;
+        let store = open(&url, plan.lease).await?;
         let mut relays = Vec::new();
         if let Some(url) = plan.store.as_ref().filter(|_| plan.relayed) {
             for _ in NAMES {
@@ -90,7 +102,7 @@ impl Set {
     }
 
     /// Starts (again) the Mainstay that guards a node.
-    pub(super) fn start(&mut self, at: usize) -> Result<(), Mishap> {
+    pub(crate) fn start(&mut self, at: usize) -> Result<(), Mishap> {
         let Some(guard) = self.guards.get_mut(at) else { return Ok(()) };
         let log = self.dir.file(&format!("guard-{}.log", guard.name));
         let who = format!("guard {}", guard.name);
@@ -99,7 +111,7 @@ impl Set {
     }
 
     /// A second process with the configuration of a guard. What it says goes to the file whose path comes with it.
-    pub(super) fn second(&self, at: usize) -> Result<(Process, PathBuf), Mishap> {
+    pub(crate) fn second(&self, at: usize) -> Result<(Process, PathBuf), Mishap> {
         let log = self.dir.file("second.log");
         let file = self.guards.get(at).map(|guard| guard.file.clone()).unwrap_or_default();
         let args = ["run".as_ref(), file.as_os_str(), "--admin".as_ref(), "off".as_ref()];
@@ -107,17 +119,17 @@ impl Set {
     }
 
     /// The guard and its process.
-    pub(super) fn guard(&mut self, at: usize) -> Option<&mut Process> {
+    pub(crate) fn guard(&mut self, at: usize) -> Option<&mut Process> {
         self.guards.get_mut(at)?.process.as_mut()
     }
 
     /// Where a guard is told what an operator wants.
-    pub(super) fn admin(&self, at: usize) -> PathBuf {
+    pub(crate) fn admin(&self, at: usize) -> PathBuf {
         self.dir.file(&format!("guard-{}.sock", NAMES.get(at).copied().unwrap_or_default()))
     }
 
     /// Runs this program with these words, and says how it ended and what it printed.
-    pub(super) async fn command(&self, words: &[String], within: Duration) -> Result<(bool, String), Mishap> {
+    pub(crate) async fn command(&self, words: &[String], within: Duration) -> Result<(bool, String), Mishap> {
         let log = self.dir.file("command.log");
         // Of the last command nothing is wanted any more; there may have been none.
         let _old = std::fs::remove_file(&log);
@@ -127,31 +139,31 @@ impl Set {
     }
 
     /// The relay of a guard.
-    pub(super) fn relay(&self, at: usize) -> Option<&Relay> {
+    fn relay(&self, at: usize) -> Option<&Relay> {
         self.relays.get(at)
     }
 
     /// Who holds the lease: the index of the guard.
-    pub(super) async fn holder(&self) -> Result<usize, Mishap> {
+    pub(crate) async fn holder(&self) -> Result<usize, Mishap> {
         let by = self.last("activated", SystemTime::UNIX_EPOCH).await.map(|entry| entry.by);
         let found = by.and_then(|by| NAMES.into_iter().position(|name| *name == *by));
         found.ok_or_else(|| Mishap::new("nobody holds the lease", "its history has no tenure"))
     }
 
     /// What happened first since then.
-    pub(super) async fn happened(&self, what: &str, since: SystemTime) -> Option<Entry> {
+    pub(crate) async fn happened(&self, what: &str, since: SystemTime) -> Option<Entry> {
         let entries = self.entries().await;
         entries.into_iter().find(|entry| *entry.what == *what && entry.at >= since)
     }
 
     /// What happened last since then.
-    pub(super) async fn last(&self, what: &str, since: SystemTime) -> Option<Entry> {
+    pub(crate) async fn last(&self, what: &str, since: SystemTime) -> Option<Entry> {
         let mut entries = self.entries().await.into_iter().rev();
         entries.find(|entry| *entry.what == *what && entry.at >= since)
     }
 
     /// Everything that happened since then.
-    pub(super) async fn since(&self, since: SystemTime) -> Vec<Entry> {
+    pub(crate) async fn since(&self, since: SystemTime) -> Vec<Entry> {
         let mut entries = self.entries().await;
         entries.retain(|entry| entry.at >= since);
         entries
@@ -159,11 +171,11 @@ impl Set {
 
     async fn entries(&self) -> Vec<Entry> {
         // A store that is away is asked again soon.
-        self.store.history(Some(&Name::from(LEASE)), HISTORY).await.unwrap_or_default()
+        self.store.history(Some(&Name::from(self.plan.lease)), HISTORY).await.unwrap_or_default()
     }
 
     /// Whether both guards are there.
-    pub(super) async fn is_attended(&self) -> bool {
+    pub(crate) async fn is_attended(&self) -> bool {
         for at in 0..NAMES.len() {
             let args = ["status".to_owned(), format!("--admin=unix:{}", self.admin(at).display())];
             if !self.command(&args, TIMEOUT).await.is_ok_and(|(there, _)| there) {
@@ -174,19 +186,19 @@ impl Set {
     }
 
     /// The load.
-    pub(super) fn book(&self) -> Option<&Arc<Book>> {
+    pub(crate) fn book(&self) -> Option<&Arc<Book>> {
         self.load.as_ref().map(Load::book)
     }
 
     /// Ends the load, when nothing of it is under way any more.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         if let Some(load) = self.load.take() {
             load.finish();
         }
     }
 
     /// All rows that the nodes wrote, in the database's order.
-    pub(super) async fn rows(&self) -> Result<Rows, Mishap> {
+    pub(crate) async fn rows(&self) -> Result<Rows, Mishap> {
         let failed = |error: &dyn std::fmt::Display| Mishap::new("could not read the nodes' database", error);
         let Some(url) = &self.plan.store else {
             return Rows::read(&self.dir.file(Node::STORE)).map_err(|error| failed(&error));
@@ -203,59 +215,75 @@ impl Set {
         Ok(rows)
     }
 
+    /// What the lease is called.
+    pub(crate) fn lease(&self) -> &'static str {
+        self.plan.lease
+    }
+
+    /// Where the nodes listen while they run.
+    pub(crate) fn nodes(&self) -> [SocketAddr; 2] {
+        self.guards.each_ref().map(|guard| guard.port.address())
+    }
+
+    /// The guards that run: their names and process ids.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        self.guards.iter().filter_map(|guard| Some((guard.name, guard.process.as_ref()?.id())))
+    }
+
+    /// The front.
+    pub(crate) fn front(&self) -> &Front {
+        &self.front
+    }
+
     /// How long a tenure lasts without a renewal.
-    pub(super) fn ttl(&self) -> Duration {
+    pub(crate) fn ttl(&self) -> Duration {
         self.plan.renew * 3
     }
 
     /// What the store is called, without secrets.
-    pub(super) fn store(&self) -> String {
+    pub(crate) fn store(&self) -> String {
         self.store.describe()
     }
 
     /// Where the files are.
-    pub(super) fn files(&self) -> PathBuf {
+    pub(crate) fn files(&self) -> PathBuf {
         self.dir.path().to_owned()
     }
 }
 
 /// Opens the drill's own view of the store; a database is set up first.
-async fn open(url: &str) -> Result<Arc<dyn Store>, Mishap> {
+async fn open(url: &str, lease: &str) -> Result<Arc<dyn Store>, Mishap> {
     let at: Location = url.parse().map_err(|error| Mishap::new("could not use --store", error))?;
     let mut settings = Settings::new(at);
     settings.timeout = TIMEOUT;
     if url.starts_with("postgres") {
         let plan = LeasePlan {
-            lease: LEASE.into(),
+            lease: lease.into(),
             group: Some(GROUP.into()),
             roles: NAMES.map(|name| role(name).into()).into(),
             database: None,
         };
-        settings.leases.insert(LEASE.into(), LeaseSettings { role: None, group: Some(GROUP.into()), database: None });
+        settings.leases.insert(lease.into(), LeaseSettings { role: None, group: Some(GROUP.into()), database: None });
         mainstay_store::init(&settings, &[plan])
             .await
             .map_err(|fault| Mishap::new("could not set the store up", fault))?;
-        fresh(url).await?;
+        fresh(url, lease).await?;
     }
     mainstay_store::open(&settings).map_err(|fault| Mishap::new("could not open the store", fault))
 }
 
 /// Takes away what an earlier drill wrote.
-async fn fresh(url: &str) -> Result<(), Mishap> {
+async fn fresh(url: &str, lease: &str) -> Result<(), Mishap> {
     let failed = |error| Mishap::new("could not make the database ready", error);
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(failed)?;
     let working = tokio::spawn(connection);
     let sql = format!(
-        "DROP TABLE IF EXISTS writes; DELETE FROM mainstay.history WHERE lease = '{LEASE}';
+        "DROP TABLE IF EXISTS writes; DELETE FROM mainstay.history WHERE lease = '{lease}';
          GRANT CREATE, USAGE ON SCHEMA public TO {GROUP}"
     );
     let done = client.batch_execute(&sql).await.map_err(failed);
     working.abort();
     done
-}
-
-fn role(name: &str) -> String {
-    format!("{GROUP}_{name}")
 }
 
 /// `host:port` of a URL, as it stands in it.
@@ -273,70 +301,7 @@ fn host_of(url: &str) -> Result<String, Mishap> {
     Ok(host)
 }
 
-fn guard_file(plan: &Plan, exe: &Path, dir: &Dir, name: &str, at: SocketAddr, url: &str) -> String {
-    let (renew, ttl) = (plan.renew.as_millis(), plan.renew.as_millis() * 3);
-    let data = plan.store.clone().unwrap_or_else(|| dir.file(Node::STORE).display().to_string());
-    let (of_lease, of_guard, env) = if plan.store.is_some() {
-        let all = NAMES.map(|name| format!("\"{}\"", role(name))).join(", ");
-        (
-            format!("early = true\ngroup = \"{GROUP}\"\nroles = [{all}]\n"),
-            format!("role = \"{}\"\n", role(name)),
-            ", PGUSER = \"{role}\", PGPASSWORD = \"{password}\"",
-        )
-    } else {
-        (String::new(), String::new(), "")
-    };
-    format!(
-        r#"# Written by `mainstay drill`.
-[admin]
-at = "unix:{admin}"
-[store]
-url = "{url}"
-[lease.{LEASE}]
-renew = "{renew}ms"
-ttl = "{ttl}ms"
-drain = "1s"
-{of_lease}
-[guard.{LEASE}-{name}]
-lease = "{LEASE}"
-name = "{name}"
-run = ["{exe}", "model-node", "--at", "{at}", "--store", "{data}", "--name", "{name}", "--think-ms", "2", "--grace-ms", "0"]
-env = {{ TOKEN = "{{token}}"{env} }}
-ready = {{ http = "http://{at}/health", every = "10ms", timeout = "1s" }}
-stop_within = "3s"
-restart = {{ times = 0 }}
-{of_guard}"#,
-        admin = dir.file(&format!("guard-{name}.sock")).display(),
-        exe = exe.display(),
-    )
-}
-
-fn front_file(plan: &Plan, dir: &Dir, at: SocketAddr, [a, b]: [SocketAddr; 2], url: &str) -> String {
-    let (renew, ttl) = (plan.renew.as_millis(), plan.renew.as_millis() * 3);
-    format!(
-        r#"# Written by `mainstay drill`.
-[admin]
-at = "unix:{admin}"
-[store]
-url = "{url}"
-[lease.{LEASE}]
-renew = "{renew}ms"
-ttl = "{ttl}ms"
-[pool.ledger]
-policy = {{ leader = "{LEASE}" }}
-nodes = [{{ at = "{a}", holder = "a" }}, {{ at = "{b}", holder = "b" }}]
-check = {{ http = "/health", every = "200ms", every_in_doubt = "50ms", timeout = "1s", rise = 1, fall = 2 }}
-hold = {{ requests = 10000, time = "30s" }}
-[listen.front]
-at = "{at}"
-to = "http://ledger"
-"#,
-        admin = dir.file(Front::ADMIN).display(),
-    )
-}
-
 const NAMES: [&str; 2] = ["a", "b"];
-pub(super) const LEASE: &str = "drill";
 /// The role that owns what the nodes create; the login roles' names begin so too.
 const GROUP: &str = "mainstay_drill";
 /// Requests per second; half of them are writes.

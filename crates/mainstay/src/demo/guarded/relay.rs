@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::demo::stage::Mishap;
+use super::Mishap;
 
 /// A relay on the loopback interface.
 pub(super) struct Relay {

@@ -1,0 +1,77 @@
+//! The configuration files of a set.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::{Dir, Front, GROUP, NAMES, Node, Plan};
+
+/// Of a Mainstay that guards a model node.
+pub(super) fn guard_file(plan: &Plan, exe: &Path, dir: &Dir, name: &str, at: SocketAddr, url: &str) -> String {
+    let (lease, renew, ttl) = (plan.lease, plan.renew.as_millis(), plan.renew.as_millis() * 3);
+    let data = plan.store.clone().unwrap_or_else(|| dir.file(Node::STORE).display().to_string());
+    let (of_lease, of_guard, env) = if plan.store.is_some() {
+        let all = NAMES.map(|name| format!("\"{}\"", role(name))).join(", ");
+        (
+            format!("early = true\ngroup = \"{GROUP}\"\nroles = [{all}]\n"),
+            format!("role = \"{}\"\n", role(name)),
+            ", PGUSER = \"{role}\", PGPASSWORD = \"{password}\"",
+        )
+    } else {
+        // On one machine a child that is only frozen keeps the lock which its successor waits for.
+        (String::new(), "freeze = false\n".to_owned(), "")
+    };
+    format!(
+        r#"# Written by Mainstay, for a rehearsal.
+[admin]
+at = "unix:{admin}"
+[store]
+url = "{url}"
+[lease.{lease}]
+renew = "{renew}ms"
+ttl = "{ttl}ms"
+drain = "1s"
+{of_lease}
+[guard.{lease}-{name}]
+lease = "{lease}"
+name = "{name}"
+run = ["{exe}", "model-node", "--at", "{at}", "--store", "{data}", "--name", "{name}", "--think-ms", "{think}", "--grace-ms", "0"]
+env = {{ TOKEN = "{{token}}"{env} }}
+ready = {{ http = "http://{at}/health", every = "10ms", timeout = "1s" }}
+stop_within = "3s"
+restart = {{ times = 0 }}
+{of_guard}"#,
+        admin = dir.file(&format!("guard-{name}.sock")).display(),
+        exe = exe.display(),
+        think = plan.think.as_millis(),
+    )
+}
+
+/// Of the Mainstay that follows the lease.
+pub(super) fn front_file(plan: &Plan, dir: &Dir, at: SocketAddr, [a, b]: [SocketAddr; 2], url: &str) -> String {
+    let (lease, renew, ttl) = (plan.lease, plan.renew.as_millis(), plan.renew.as_millis() * 3);
+    format!(
+        r#"# Written by Mainstay, for a rehearsal.
+[admin]
+at = "unix:{admin}"
+[store]
+url = "{url}"
+[lease.{lease}]
+renew = "{renew}ms"
+ttl = "{ttl}ms"
+[pool.ledger]
+policy = {{ leader = "{lease}" }}
+nodes = [{{ at = "{a}", holder = "a" }}, {{ at = "{b}", holder = "b" }}]
+check = {{ http = "/health", every = "200ms", every_in_doubt = "50ms", timeout = "1s", rise = 1, fall = 2 }}
+hold = {{ requests = 10000, time = "30s" }}
+[listen.front]
+at = "{at}"
+to = "http://ledger"
+"#,
+        admin = dir.file(Front::ADMIN).display(),
+    )
+}
+
+/// The login role of a guard's child, where the store is a database.
+pub(super) fn role(name: &str) -> String {
+    format!("{GROUP}_{name}")
+}
