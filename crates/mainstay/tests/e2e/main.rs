@@ -4,6 +4,7 @@
 
 mod accounts;
 mod demo;
+mod drills;
 mod edges;
 mod failover;
 mod faults;
