@@ -2,6 +2,7 @@
 
 mod bench;
 mod debian;
+mod failover;
 mod family;
 mod fuzz;
 mod step;
@@ -28,6 +29,7 @@ enum Task {
     Tidy,
     Test(test::Test),
     Fuzz(fuzz::Fuzz),
+    Failover(failover::Failover),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(&root()),
         Task::Test(test) => test.run(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::Failover(failover) => failover.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

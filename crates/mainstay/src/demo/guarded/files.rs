@@ -12,7 +12,7 @@ pub(super) fn guard_file(plan: &Plan, exe: &Path, dir: &Dir, name: &str, at: Soc
     let (of_lease, of_guard, env) = if plan.store.is_some() {
         let all = NAMES.map(|name| format!("\"{}\"", role(name))).join(", ");
         (
-            format!("early = true\ngroup = \"{GROUP}\"\nroles = [{all}]\n"),
+            format!("early = true\ndatabase = \"{}\"\ngroup = \"{GROUP}\"\nroles = [{all}]\n", database(url)),
             format!("role = \"{}\"\n", role(name)),
             ", PGUSER = \"{role}\", PGPASSWORD = \"{password}\"",
         )
@@ -74,4 +74,13 @@ to = "http://ledger"
 /// The login role of a guard's child, where the store is a database.
 pub(super) fn role(name: &str) -> String {
     format!("{GROUP}_{name}")
+}
+
+/// The database that a URL names; as everywhere, the user's own when it names none.
+fn database(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let user = authority.rsplit_once('@').map_or("postgres", |(user, _)| user);
+    let name = path.split('?').next().unwrap_or_default();
+    if name.is_empty() { user.split(':').next().unwrap_or_default() } else { name }
 }
