@@ -93,7 +93,11 @@ impl Set {
             set.start(at)?;
         }
         let since = SystemTime::UNIX_EPOCH;
-        until("nobody becomes ready", STARTING, async || set.happened("ready", since).await.is_some()).await?;
+        until("nobody becomes ready", STARTING, async || {
+            set.any_ended() || set.happened("ready", since).await.is_some()
+        })
+        .await?;
+        set.all_run()?;
         until("nobody is on standby", STARTING, async || set.is_attended().await).await?;
         let target = Target::Tcp(set.front.at());
         let load = Load::start(LoadPlan { target, rate: RATE, fresh_every: FRESH_EVERY, timeout: TIMEOUT });
@@ -107,6 +111,24 @@ impl Set {
         let log = self.dir.file(&format!("guard-{}.log", guard.name));
         let who = format!("guard {}", guard.name);
         guard.process = Some(Process::start(&who, &self.exe, &["run".as_ref(), guard.file.as_os_str()], &log)?);
+        Ok(())
+    }
+
+    fn any_ended(&mut self) -> bool {
+        self.guards.iter_mut().filter_map(|guard| guard.process.as_mut()).any(|process| !process.runs())
+    }
+
+    /// A guard that has ended says why in its log.
+    fn all_run(&mut self) -> Result<(), Mishap> {
+        for guard in &mut self.guards {
+            if guard.process.as_mut().is_some_and(|process| !process.runs()) {
+                let said = std::fs::read_to_string(self.dir.file(&format!("guard-{}.log", guard.name)));
+                return Err(Mishap::new(
+                    format!("guard {} has ended", guard.name),
+                    said.unwrap_or_default().trim_end(),
+                ));
+            }
+        }
         Ok(())
     }
 
