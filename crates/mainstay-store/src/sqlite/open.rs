@@ -16,8 +16,18 @@ use crate::FileFault;
 pub(super) struct Database {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
+    /// Device and number of the file.
+    file: (u64, u64),
     /// Which start of the machine this is.
     pub(super) boot: String,
+}
+
+impl Database {
+    /// Whether the file is still the one of its name. One that was removed, or replaced, can still be written, while
+    /// whoever opens the name now finds another, and another lock: both would hold the lease.
+    pub(super) fn is_at_its_path(&self) -> bool {
+        number(&self.path).is_ok_and(|number| number == self.file)
+    }
 }
 
 /// Opens the file and sees that it is ours; makes it when it is not there.
@@ -25,11 +35,16 @@ pub(super) fn open(path: &Path, timeout: Duration) -> Result<Database, FileFault
     is_fit(path)?;
     let boot = fs::read_to_string(BOOT_ID);
     let boot = boot.map_err(|error| FileFault(format!("{BOOT_ID} cannot be read: {error}")))?.trim().to_owned();
+    let number = || number(path).map_err(|error| FileFault(format!("{}: {error}", path.display())));
+    let file = number()?;
     let database = connect(path, timeout);
     let mut connection = database.map_err(|error| FileFault(sentence(&error, path, timeout)))?;
     let version = ready(&mut connection, &boot);
     match version.map_err(|error| FileFault(sentence(&error, path, timeout)))? {
-        Found::Ours => Ok(Database { connection, path: path.to_owned(), boot }),
+        Found::Ours if number()? != file => {
+            Err(FileFault(format!("{} was replaced while it was opened: start again", path.display())))
+        }
+        Found::Ours => Ok(Database { connection, path: path.to_owned(), file, boot }),
         Found::Newer(version) => Err(FileFault(format!(
             "{} was made by a newer Mainstay (schema {version}, this one knows {SCHEMA_VERSION}): run that one",
             path.display()
@@ -39,6 +54,11 @@ pub(super) fn open(path: &Path, timeout: Duration) -> Result<Database, FileFault
             path.display()
         ))),
     }
+}
+
+/// Device and number of the file of this name.
+fn number(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|about| (about.dev(), about.ino()))
 }
 
 /// What is wrong with the place is said before SQLite says that it "cannot open".

@@ -68,6 +68,13 @@ impl State {
         let Self { database, timeout, .. } = self;
         let (path, timeout) = (&database.path, *timeout);
         let not_done = |error: &rusqlite::Error| trouble::not_done(error, path, timeout);
+        if !database.is_at_its_path() {
+            let text = format!(
+                "{} was removed or replaced while it was in use: put it back, or restart every Mainstay that uses it",
+                path.display()
+            );
+            return Err(Failure::NotDone(text.into()));
+        }
         let step = database.connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let step = step.map_err(|error| not_done(&error))?;
         let boot: String =

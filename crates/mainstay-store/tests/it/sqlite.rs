@@ -130,6 +130,26 @@ async fn a_full_disk_is_said_and_outlived() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_removed_or_replaced_renews_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, aside) = (dir.path().join("mainstay.db"), dir.path().join("aside.db"));
+    let (one, lease) = (store(&path), name("a"));
+    let row = row_of(&look(&*one, &lease, 1).await);
+    let taken = done(&*one, &lease, acquire(Version { epoch: 0, seq: row.seq }, Nonce(1), "a", HOUR)).await;
+    done(&*one, &lease, activate(&taken, HOUR)).await;
+    let refused = || async {
+        let answer = one.ask(&lease, Request::Pause(None), SECOND).await;
+        assert!(matches!(&answer, Err(Failure::NotDone(why)) if why.contains("removed or replaced")), "{answer:?}");
+    };
+    fs::rename(&path, &aside).unwrap();
+    refused().await;
+    fs::copy(&aside, &path).unwrap();
+    refused().await;
+    fs::rename(&aside, &path).unwrap();
+    done(&*one, &lease, Request::Pause(None)).await;
+}
+
+#[tokio::test]
 async fn a_start_of_the_machine_ends_every_tenure() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mainstay.db");
