@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::process::Signal;
 use serde::Serialize;
 
 use super::kind::Kind;
@@ -81,10 +82,19 @@ async fn one(set: &mut Set, kind: Kind) -> Result<Run, Mishap> {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     (run.active_ms, run.ready_ms) = (takeover.active.map(ms), takeover.ready.map(ms));
     (run.steps, run.takeovers) = (takeover.steps, takeover.count);
-    if kind == Kind::KillGuard {
+    if kind == Kind::KillChild {
+        // A member whose tenures fail again and again is held back, which is not what is measured here.
+        if let Some(process) = set.guard(holder) {
+            process.signal(Signal::KILL)?;
+            process.ended(TAKEOVER_WITHIN).await?;
+        }
+    }
+    if matches!(kind, Kind::KillChild | Kind::KillGuard) {
         set.start(holder)?;
     }
     until("the other guard is not back", TAKEOVER_WITHIN, async || set.is_attended().await).await?;
+    // Until then the member that was killed counts as one that could take over, beside the new one of its name.
+    tokio::time::sleep(set.ttl() * 2).await;
     account(set, from, &mut run).await?;
     judge(kind, &mut run);
     Ok(run)
