@@ -31,7 +31,7 @@ renew = "{renew}ms"
 ttl = "{ttl}ms"
 drain = "1s"
 {of_lease}
-[guard.{lease}-{name}]
+[guard.{lease}-{name}-{own}]
 lease = "{lease}"
 name = "{name}"
 run = ["{exe}", "model-node", "--at", "{at}", "--store", "{data}", "--name", "{name}", "--think-ms", "{think}", "--grace-ms", "0"]
@@ -41,6 +41,8 @@ stop_within = "3s"
 restart = {{ times = 0 }}
 {of_guard}"#,
         admin = dir.file(&format!("guard-{name}.sock")).display(),
+        // Two rehearsals on one machine must not take each other's guards for a second start.
+        own = std::process::id(),
         exe = exe.display(),
         think = plan.think.as_millis(),
     )
