@@ -108,7 +108,6 @@ const fn weight(happening: &Happening) -> Weight {
         | Happening::Lost(_)
         | Happening::OldDatabase { .. }
         | Happening::ClocksApart { .. }
-        | Happening::Blocked(_)
         | Happening::NameTwice { .. }
         | Happening::TtlDiffers { .. }
         | Happening::NobodyElse(_)

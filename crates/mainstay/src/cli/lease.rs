@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 
-use super::{There, complain, could_not_ask, encode, print, tell, when};
+use super::{There, USAGE, complain, could_not_ask, encode, print, tell, when};
 use crate::admin::client::{Answer, ask};
 use crate::admin::document::{Event, History, Progress, Said};
 
@@ -89,7 +89,13 @@ pub(super) fn switchover(it: &Switchover) -> ExitCode {
     if it.cancel {
         return tell(&it.there, &format!("/switchover/cancel?lease={lease}"));
     }
-    let after = it.at.as_ref().map_or(Duration::ZERO, |at| at.from(SystemTime::now()));
+    let after = match it.at.as_ref().map_or(Ok(Duration::ZERO), |at| at.from(SystemTime::now())) {
+        Ok(after) => after,
+        Err(why) => {
+            eprintln!("mainstay: {why}");
+            return ExitCode::from(USAGE);
+        }
+    };
     let to = it.to.as_ref().map_or_else(String::new, |to| format!("&to={}", encode(to)));
     let seen = events(it).pop();
     let target = format!("/switchover?lease={lease}{to}&after_ms={}", after.as_millis());

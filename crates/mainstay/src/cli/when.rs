@@ -14,12 +14,17 @@ pub(super) enum When {
 }
 
 impl When {
-    /// How long it is until then; zero if it is over.
-    #[must_use]
-    pub(super) fn from(&self, now: SystemTime) -> Duration {
+    /// How long it is until then; zero if it has just been.
+    ///
+    /// # Errors
+    /// It is over: a wrong year or zone must not be taken for "now".
+    pub(super) fn from(&self, now: SystemTime) -> Result<Duration, &'static str> {
         match self {
-            Self::In(time) => *time,
-            Self::At(at) => at.duration_since(now).unwrap_or_default(),
+            Self::In(time) => Ok(*time),
+            Self::At(at) => match now.duration_since(*at) {
+                Ok(past) if past > MOST_PAST => Err("the time of --at is over; leave --at out to begin now"),
+                _ => Ok(at.duration_since(now).unwrap_or_default()),
+            },
         }
     }
 }
@@ -38,6 +43,9 @@ pub(super) fn parse(text: &str) -> Result<When, String> {
         .map(When::At)
         .ok_or_else(help)
 }
+
+/// What is over by less was typed for now.
+const MOST_PAST: Duration = Duration::from_secs(60);
 
 /// Seconds since 1970.
 fn rfc3339(text: &str) -> Option<u64> {
@@ -91,6 +99,14 @@ const fn days_in(year: i64, month: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_over_is_not_now() {
+        let (now, second) = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000), Duration::from_secs(1));
+        assert_eq!(When::At(now + second).from(now), Ok(second));
+        assert_eq!(When::At(now - second).from(now), Ok(Duration::ZERO));
+        assert!(When::At(now - 61 * second).from(now).is_err());
+    }
 
     #[test]
     fn times_are_read() {

@@ -24,7 +24,8 @@ fn the_demo_passes_and_clears_away() {
     });
 }
 
-/// Whether it passed. It may fail only on a machine that it found too busy to tell.
+/// Whether it passed. What was lost may be too much where others keep the machine busy, and then it is played again; what
+/// must never happen fails the test at once.
 fn judge(output: &Output) -> bool {
     let said = String::from_utf8_lossy(&output.stderr);
     let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a verdict in JSON");
@@ -48,7 +49,9 @@ fn judge(output: &Output) -> bool {
     }
     let passed = output.status.success();
     assert_eq!(verdict["passed"], passed, "{verdict:#}");
-    assert!(passed || output.stdout.windows(BUSY.len()).any(|text| text == BUSY.as_bytes()), "{verdict:#}\n{said}");
+    if !passed {
+        println!("{verdict:#}\n{said}");
+    }
     passed
 }
 
@@ -74,6 +77,4 @@ fn start(args: &[&str]) -> Child {
     command.spawn().expect("the demo starts")
 }
 
-/// What a demo says that could not keep time.
-const BUSY: &str = "this machine is busy";
 const ATTEMPTS: u32 = 4;

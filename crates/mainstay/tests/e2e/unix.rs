@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mainstay::demo::load::{Account, Load, Plan, Target};
+use mainstay::demo::stage::until;
 
 use crate::kit;
 use crate::messages::{EMPTY, TRANSPARENT};
@@ -44,6 +45,8 @@ fn a_load_over_a_socket_loses_nothing() {
         let path = dir.file("front.sock");
         let rest = format!("[listen.ipc]\nat = \"unix:{}\"\nto = \"http://nodes\"", path.display());
         let _front = kit::front(&dir, &[node.at().to_string()], "", "", &rest).await;
+        let open = async || tokio::net::UnixStream::connect(&path).await.is_ok();
+        until("the socket does not open", Duration::from_secs(10), open).await.expect("it opens");
         let start = Instant::now();
         let target = Target::Unix(path);
         let plan = Plan { target, rate: 400, fresh_every: 2, timeout: Duration::from_secs(5) };
