@@ -126,6 +126,9 @@ async fn changes_are_told(open: &impl Fn() -> Arc<dyn Store>) {
     look(&*two, &lease, 2).await;
     hint(&mut near, Some(Hint::Look)).await;
     hint(&mut far, Some(Hint::Look)).await;
+    // The same news may be told twice, and late.
+    quiet(&mut near).await;
+    quiet(&mut far).await;
     look(&*two, &lease, 2).await;
     hint(&mut near, None).await;
     hint(&mut far, None).await;
@@ -135,6 +138,7 @@ async fn changes_are_told(open: &impl Fn() -> Arc<dyn Store>) {
     done(&*two, &lease, Request::Pause(Some(name("somebody")))).await;
     hint(&mut near, Some(Hint::Look)).await;
     hint(&mut far, Some(Hint::Look)).await;
+    quiet(&mut far).await;
     // A renewal is no news. What comes after it is, and is the next that is told.
     done(&*one, &lease, renew(&taken, HOUR)).await;
     hint(&mut far, None).await;

@@ -12,7 +12,7 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// Longest time for anything to happen.
 const BOUND: Duration = Duration::from_secs(10);
 /// How long nothing must happen. Far longer than a store takes to tell.
-const QUIET: Duration = Duration::from_millis(250);
+const QUIET: Duration = Duration::from_millis(500);
 
 pub(crate) fn name(text: &str) -> Name {
     text.into()
