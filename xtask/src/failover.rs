@@ -150,8 +150,13 @@ fn write(table: &str) -> Result<()> {
     let model =
         cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("?", |(_, name)| name);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let machine =
-        format!("Median / worst of so many runs; {cores} cores of {model}; the whole set on this one machine.");
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').nth(1).unwrap_or("?");
+    let machine = format!(
+        "Median / worst of so many runs; {cores} cores of {model}, load {load} over the last five minutes; the whole set on
+\
+         this one machine, PostgreSQL without fsync."
+    );
     fs::write(&path, format!("{before}{BEGIN}\n{machine}\n\n{table}{END}{after}")).context("write docs/failover.md")
 }
 
