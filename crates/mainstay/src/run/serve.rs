@@ -28,7 +28,7 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8
     notes.iter().for_each(|note| info!("{note}"));
     files::raise_limit(&plan);
     let admin = bind_admin(args.admin.as_ref().unwrap_or(&settings.admin))?;
-    let (kept, guards) = match &leases {
+    let (kept, mut guards) = match &leases {
         Some(leases) => {
             let (kept, guards) = super::leases::start(leases).await?;
             (Some(kept), guards)
@@ -65,6 +65,7 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8
         });
     }
     announce(&front);
+    guards.report();
     Running { args, logs, front, face, settings, leases, kept, guards }.live(signals, &order, orders).await
 }
 

@@ -80,8 +80,7 @@ pub(super) async fn start(leases: &Leases) -> Result<(Arc<Kept>, Guards), String
         }
         kept.push(KeptLease { name: lease.terms.lease.clone(), keeper, guard: status });
     }
-    let mut guards = Guards { running, writers };
-    guards.report();
+    let guards = Guards { running, writers };
     announce(&kept, leases, store.as_ref());
     Ok((Arc::new(Kept { store, leases: kept }), guards))
 }
@@ -106,8 +105,9 @@ impl Guards {
         Self { running: Vec::new(), writers: Vec::new() }
     }
 
-    /// Passes on what guards report, until they end.
-    fn report(&mut self) {
+    /// Passes on what guards report, until they end. Before that no keeper takes a lease, since it does not know that the
+    /// child is gone: whatever else can fail at the start has to be done by then.
+    pub(super) fn report(&mut self) {
         for guard in &mut self.running {
             let (_, nothing) = tokio::sync::mpsc::channel(1);
             let mut reports = std::mem::replace(&mut guard.handle.reports, nothing);
