@@ -116,6 +116,28 @@ fn a_guard_of_the_same_name_is_not_started_twice() {
 }
 
 #[test]
+fn who_cannot_listen_takes_no_lease() {
+    kit::run_alone(async {
+        let (dir, taken) = (kit::dir(), TcpListener::bind("127.0.0.1:0").expect("a port"));
+        let at = taken.local_addr().expect("it has one");
+        let own = std::process::id();
+        // So many that the last one's failure comes long after a lease could have been taken.
+        let many = (0..400).map(|n| format!("[listen.l{n}]\nat = \"unix:{{dir}}/{n}.sock\"\nreply = 204\n"));
+        let text = format!(
+            "[admin]\nat = \"off\"\n[store]\nurl = \"sqlite:{{dir}}/leases.db\"\n[lease.early]\n[guard.early-{own}]\nlease = \"early\"\n\
+             run = [\"touch\", \"{{dir}}/ran\"]\n{}[listen.last]\nat = \"{at}\"\nreply = 204\n",
+            many.collect::<String>()
+        );
+        let file = dir.file("early.toml");
+        std::fs::write(&file, text.replace("{dir}", &dir.path().display().to_string())).expect("a file");
+        let said: Said = command(&["run", &file.display().to_string()]).await;
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(!said.err.contains("took the lease"), "{said:?}");
+        assert!(!dir.file("ran").exists(), "its child ran");
+    });
+}
+
+#[test]
 fn a_guard_without_a_file_ends_as_its_command_does() {
     kit::run(async {
         let dir = kit::dir();
