@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use mainstay_core::lease::{LeaseView, Name, Report};
@@ -120,11 +121,15 @@ impl Guards {
         }
     }
 
-    /// Waits until a guard has ended by itself: its child's work is done. The exit code is the child's.
+    /// Waits until a guard has ended by itself: its child's work is done, or its keeper is gone. The exit code is the
+    /// child's.
     pub(super) async fn over(&mut self) -> u8 {
-        let Some(guard) = self.running.first_mut() else { return std::future::pending().await };
-        // A child whose end is the guard's is the only one of its program: `mainstay guard -- COMMAND`.
-        guard.handle.ended().await
+        let mut ends: Vec<_> = self.running.iter_mut().map(|guard| Box::pin(guard.handle.ended())).collect();
+        std::future::poll_fn(|cx| {
+            let ended = ends.iter_mut().map(|end| end.as_mut().poll(cx)).find(Poll::is_ready);
+            ended.unwrap_or(Poll::Pending)
+        })
+        .await
     }
 
     /// Longest time that leaving in order takes.
