@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -33,7 +33,7 @@ impl Tls {
     /// # Errors
     /// What is wrong with them and what to do, as a sentence.
     pub(super) fn new(trust: Trust, ca: Option<&Path>) -> Result<Self, String> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(aws_lc_rs::default_provider());
         let inner = match ca {
             Some(path) => Some(verifier(path, &provider)?),
             None if trust == Trust::Any => None,
