@@ -9,6 +9,7 @@ pub mod alarm;
 pub mod clock;
 pub mod deadline;
 mod exhaustion;
+pub mod inner;
 pub mod lines;
 pub mod listen;
 mod pipes;

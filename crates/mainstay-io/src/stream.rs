@@ -1,4 +1,4 @@
-//! A byte stream over TCP or a unix socket, read into lent buffers.
+//! A byte stream over TCP, a unix socket or within another connection, read into lent buffers.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -14,13 +14,17 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// A connected stream socket.
+use crate::inner::Inner;
+
+/// A connected stream.
 #[derive(Debug)]
 pub enum Stream {
     /// Over TCP.
     Tcp(TcpStream),
     /// Over a unix socket.
     Unix(UnixStream),
+    /// Within another connection.
+    Inner(Box<dyn Inner>),
 }
 
 impl Stream {
@@ -52,6 +56,7 @@ impl Stream {
         let polled = match self {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut read),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut read),
+            Self::Inner(stream) => return stream.poll_read(cx, buf),
         };
         polled.map_ok(|()| read.filled().len())
     }
@@ -62,6 +67,7 @@ impl Stream {
     /// `WouldBlock` when nothing fits: then wait with [`Stream::poll_writable`]. Else the operating system's.
     pub fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, parts) {
+            (Self::Inner(stream), _) => stream.try_write(parts),
             (Self::Tcp(stream), [one]) => stream.try_write(one),
             (Self::Unix(stream), [one]) => stream.try_write(one),
             (Self::Tcp(stream), _) => stream.try_write_vectored(parts),
@@ -75,6 +81,14 @@ impl Stream {
     /// The operating system's.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match (self, parts) {
+            (Self::Inner(stream), _) => loop {
+                match stream.try_write(parts) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        std::task::ready!(stream.poll_writable(cx))?;
+                    }
+                    other => return Poll::Ready(other),
+                }
+            },
             (Self::Tcp(stream), [one]) => Pin::new(stream).poll_write(cx, one),
             (Self::Unix(stream), [one]) => Pin::new(stream).poll_write(cx, one),
             (Self::Tcp(stream), _) => Pin::new(stream).poll_write_vectored(cx, parts),
@@ -90,6 +104,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(cx),
             Self::Unix(stream) => stream.poll_write_ready(cx),
+            Self::Inner(stream) => stream.poll_writable(cx),
         }
     }
 
@@ -101,6 +116,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Inner(stream) => stream.poll_readable(cx),
         }
     }
 
@@ -114,10 +130,11 @@ impl Stream {
     /// Whether the operating system has nothing after a read that filled its buffer, which left the event loop thinking
     /// that there is more; it is put right.
     fn is_emptied(&self) -> bool {
-        let peek = || Ok(rustix::net::recv(self.as_fd(), &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT)?);
+        let peek = |fd: BorrowedFd<'_>| Ok(rustix::net::recv(fd, &mut [0_u8; 1], PEEK)?);
         let peeked = match self {
-            Self::Tcp(stream) => stream.try_io(Interest::READABLE, peek),
-            Self::Unix(stream) => stream.try_io(Interest::READABLE, peek),
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(stream.as_fd())),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream.as_fd())),
+            Self::Inner(_) => return false,
         };
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -125,17 +142,40 @@ impl Stream {
     /// The same, asked of the operating system at this very moment.
     #[must_use]
     pub fn is_quiet_now(&self) -> bool {
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        matches!(rustix::net::recv(self.as_fd(), &mut [0_u8; 1], flags), Err(rustix::io::Errno::AGAIN))
+        match self.socket() {
+            Some(fd) => matches!(rustix::net::recv(fd, &mut [0_u8; 1], PEEK), Err(rustix::io::Errno::AGAIN)),
+            None => self.is_quiet(),
+        }
     }
 
     /// Whether the peer has said that it sends no more, or is gone, also while bytes of it are still to be read. Asks the
     /// operating system at this moment and leaves the event loop's view as it is.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        let mut look = [PollFd::from_borrowed_fd(self.as_fd(), PollFlags::RDHUP)];
+        let fd = match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+            Self::Inner(stream) => return stream.has_left(),
+        };
+        let mut look = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
         // HUP and ERR are told unasked (poll(2)).
         rustix::event::poll(&mut look, Some(&Timespec::default())).is_ok_and(|told| told > 0)
+    }
+
+    /// Whether it is known that the peer has done nothing with what was written, so that it may be sent elsewhere.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        matches!(self, Self::Inner(stream) if stream.is_untouched())
+    }
+
+    /// The socket below, for what bypasses the bytes read and written here; `None` where there is none.
+    #[must_use]
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Tcp(stream) => Some(stream.as_fd()),
+            Self::Unix(stream) => Some(stream.as_fd()),
+            Self::Inner(_) => None,
+        }
     }
 
     /// Says that nothing more will be written.
@@ -143,13 +183,24 @@ impl Stream {
     /// # Errors
     /// The operating system's.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        SockRef::from(self).shutdown(std::net::Shutdown::Write)
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream).shutdown(std::net::Shutdown::Write),
+            Self::Unix(stream) => SockRef::from(stream).shutdown(std::net::Shutdown::Write),
+            Self::Inner(stream) => stream.shutdown_write(),
+        }
     }
 
     /// Makes the close that follows a reset, so that the peer learns at once that this was no orderly end.
     pub fn reset_on_close(&self) {
         // Fails only for a socket that is gone already, which is what was wanted.
-        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+        let _ = match self {
+            Self::Tcp(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            Self::Unix(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            Self::Inner(stream) => {
+                stream.reset_on_close();
+                Ok(())
+            }
+        };
     }
 }
 
@@ -171,14 +222,7 @@ fn not_with_itself(stream: TcpStream, to: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
-    }
-}
+const PEEK: RecvFlags = RecvFlags::PEEK.union(RecvFlags::DONTWAIT);
 
 #[cfg(test)]
 mod tests {

@@ -238,9 +238,9 @@ impl Listener {
 /// Makes the kernel ask a silent TCP peer whether it is still there, so that a machine that vanished is noticed
 /// within about two minutes. Does nothing for unix sockets, whose peers cannot vanish.
 pub fn keep_alive(stream: &Stream) {
-    if let Stream::Tcp(_) = stream {
+    if let Stream::Tcp(stream) = stream {
         // Without it a session still ends by its idle timeout.
-        let _ = SockRef::from(&stream.as_fd()).set_tcp_keepalive(&probes());
+        let _ = SockRef::from(stream).set_tcp_keepalive(&probes());
     }
 }
 

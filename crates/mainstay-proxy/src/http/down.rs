@@ -75,7 +75,7 @@ impl Conn {
         answer: &mut Answer,
     ) -> Option<Flow> {
         let Body::Length(length) = answer.body else { return None };
-        if length < WORTH_SPLICING {
+        if length < WORTH_SPLICING || up.stream.socket().is_none() || self.stream.socket().is_none() {
             return None;
         }
         let mut transfer = Transfer::new(&self.worker.pipes, length)?;

@@ -13,7 +13,8 @@ use mainstay_io::listen::{self, ListenError, Listener};
 use mainstay_io::stream::Stream;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::debug;
 
 use super::document::Said;
@@ -43,26 +44,35 @@ pub async fn serve(bound: listen::Bound, face: Arc<Face>) -> std::io::Result<()>
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return Ok(()) };
-        match listener.accept().await {
+        match listener.accept().await.map(|(stream, _)| plain(stream)) {
             Err(error) => {
                 debug!(%error, "the admin listener could not accept");
                 tokio::time::sleep(AFTER_A_FAILURE).await;
             }
-            Ok((stream, _)) => {
-                let face = face.clone();
-                tokio::spawn(async move {
-                    match stream {
-                        Stream::Tcp(stream) => converse(stream, face).await,
-                        Stream::Unix(stream) => converse(stream, face).await,
-                    }
-                    drop(permit);
-                });
-            }
+            Ok(Some(Plain::Tcp(stream))) => drop(tokio::spawn(converse(stream, face.clone(), permit))),
+            Ok(Some(Plain::Unix(stream))) => drop(tokio::spawn(converse(stream, face.clone(), permit))),
+            Ok(None) => {}
         }
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, face: Arc<Face>) {
+/// What any thread may serve.
+enum Plain {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// What a listener gives, which is sockets alone.
+fn plain(stream: Stream) -> Option<Plain> {
+    match stream {
+        Stream::Tcp(stream) => Some(Plain::Tcp(stream)),
+        Stream::Unix(stream) => Some(Plain::Unix(stream)),
+        Stream::Inner(_) => None,
+    }
+}
+
+/// Answers over one connection, which counts as one as long as it holds its `permit`.
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, face: Arc<Face>, permit: OwnedSemaphorePermit) {
     let service = hyper::service::service_fn(|request: Request<Incoming>| {
         let face = face.clone();
         async move { Ok::<_, Infallible>(answer(&request, &face).await) }
@@ -75,6 +85,7 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, face: Arc<Face>) 
         .serve_connection(TokioIo::new(stream), service);
     // A client that left or was too slow is its own fault; there is nobody to tell.
     let _ended = tokio::time::timeout(WHOLE_WITHIN, connection).await;
+    drop(permit);
 }
 
 async fn answer(request: &Request<Incoming>, face: &Face) -> Response<Full<Bytes>> {
