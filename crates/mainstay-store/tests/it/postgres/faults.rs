@@ -150,7 +150,7 @@ async fn says(settings: &Settings, expect: &str) {
 async fn the_primary_is_found_and_followed() {
     let Some(kit) = Kit::start("the_primary_is_found", &[]).await else { return };
     let lease = name(LEASE);
-    let standby = kit.server.standby("east").await.unwrap();
+    let Some(standby) = kit.standby("the_primary_is_found").await else { return };
     let only = format!("postgres://mainstay@127.0.0.1:{}/mainstay", standby.port());
     says(&settings(&only, None), "is a standby: name the primary").await;
     let both = format!("postgres://mainstay@127.0.0.1:{},127.0.0.1:{}/mainstay", standby.port(), kit.server.port());
@@ -181,7 +181,7 @@ async fn the_primary_is_found_and_followed() {
 async fn an_old_primary_that_lives_on_is_left() {
     let Some(kit) = Kit::start("an_old_primary_that_lives_on", &[]).await else { return };
     let lease = name("zombie");
-    let standby = kit.server.standby("east").await.unwrap();
+    let Some(standby) = kit.standby("an_old_primary_that_lives_on").await else { return };
     let both = format!("postgres://mainstay@127.0.0.1:{},127.0.0.1:{}/mainstay", kit.server.port(), standby.port());
     let store = open(&settings(&both, None)).unwrap();
     acquire(&*store, &lease, 1, "a").await;
