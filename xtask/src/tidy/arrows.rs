@@ -6,13 +6,22 @@ use super::{Fault, File};
 const ARROWS: &[(&str, &[&str])] = &[
     ("mainstay-core", &[]),
     ("mainstay-wire", &[]),
+    ("mainstay-pki", &[]),
     ("mainstay-io", &["mainstay-core"]),
     ("mainstay-proxy", &["mainstay-core", "mainstay-wire", "mainstay-io"]),
     ("mainstay-store", &["mainstay-core", "mainstay-io"]),
     ("mainstay-guard", &["mainstay-core", "mainstay-io"]),
     (
         "mainstay",
-        &["mainstay-core", "mainstay-wire", "mainstay-io", "mainstay-proxy", "mainstay-store", "mainstay-guard"],
+        &[
+            "mainstay-core",
+            "mainstay-wire",
+            "mainstay-io",
+            "mainstay-pki",
+            "mainstay-proxy",
+            "mainstay-store",
+            "mainstay-guard",
+        ],
     ),
     ("mainstay-testkit", &["mainstay-core", "mainstay-io"]),
     ("xtask", &[]),
