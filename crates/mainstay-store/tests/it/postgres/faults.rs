@@ -133,7 +133,7 @@ async fn what_is_wrong_with_a_store_is_said_with_what_to_do() {
     std::fs::write(hba, "local all all trust\nhost all all all scram-sha-256\n").unwrap();
     admin.batch_execute("SELECT pg_reload_conf(); ALTER ROLE mainstay PASSWORD 'right'").await.unwrap();
     let wrong = settings(&format!("postgres://mainstay:wrong@127.0.0.1:{port}/mainstay"), None);
-    says(&wrong, "see the store's user and password").await;
+    says(&wrong, "see the user and password").await;
     let right = settings(&format!("postgres://mainstay:right@127.0.0.1:{port}/mainstay"), None);
     look(&*open(&right).unwrap(), &name("a"), 1).await;
     assert!(!format!("{right:?} {:?}", open(&right).unwrap()).contains("right"));
