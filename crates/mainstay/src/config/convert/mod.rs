@@ -6,6 +6,7 @@ mod address;
 mod agree;
 mod checks;
 mod cross;
+mod databases;
 mod guards;
 mod http;
 mod leader;
@@ -28,6 +29,7 @@ use self::names::Broken;
 use self::pools::Uses;
 pub use self::process::admin_address;
 use self::rules::Rules;
+use super::databases::Database;
 use super::fault::{Fault, Report};
 use super::leases::Leases;
 use super::map::Maps;
@@ -40,6 +42,7 @@ pub(super) struct Converted {
     pub(super) plan: Plan,
     pub(super) process: Process,
     pub(super) leases: Option<Leases>,
+    pub(super) databases: Vec<Database>,
 }
 
 /// Converts a configuration. Every fault goes to `report`; without one there, the result is what the program runs.
@@ -52,7 +55,8 @@ pub(super) fn convert(
     report: &mut Report,
 ) -> Converted {
     let broken = Broken::new(config, report);
-    let mut cx = Cx { config, sources, report, maps, broken, uses: Uses::default(), unsure: false };
+    let mut cx =
+        Cx { config, sources, report, maps, broken, uses: Uses::default(), databases: Vec::new(), unsure: false };
     names::check(&mut cx);
     let mut rules = Rules::new(&mut cx);
     let built = listeners::convert(&mut cx, &mut rules);
@@ -62,7 +66,8 @@ pub(super) fn convert(
     let process = process::convert(&mut cx);
     let leases = leases::convert(&mut cx, folder);
     cx.maps.check(cx.report);
-    Converted { plan, process, leases }
+    let databases = cx.databases;
+    Converted { plan, process, leases, databases }
 }
 
 /// What every part of the conversion needs.
@@ -73,6 +78,8 @@ struct Cx<'c> {
     maps: &'c mut Maps,
     broken: Broken,
     uses: Uses,
+    /// The databases that listeners lead to.
+    databases: Vec<Database>,
     /// Whether something refers to a name that could not be read or found.
     unsure: bool,
 }
