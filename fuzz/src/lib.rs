@@ -26,6 +26,17 @@ pub fn chunked(input: &[u8]) {
     wire::checks::chunked(input);
 }
 
+/// The first message of TLS.
+pub fn client_hello(input: &[u8]) {
+    use mainstay_wire::client_hello::{Hello, client_hello};
+    let whole = client_hello(input);
+    // What was told of a part holds for the rest.
+    for cut in (0..input.len()).step_by(1 + input.len() / 64) {
+        let early = client_hello(input.get(..cut).unwrap_or_default());
+        assert!(early == Hello::More || early == whole, "{early:?} at {cut}, then {whole:?}");
+    }
+}
+
 /// An end of an HTTP/2 connection.
 pub fn http2(input: &[u8]) {
     wire::http2::http2(input);

@@ -28,6 +28,11 @@ pub trait Inner: fmt::Debug {
     /// Whether the peer has given the stream up.
     fn has_left(&self) -> bool;
 
+    /// Who is at its other end.
+    fn identity(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether it is known that the peer has done nothing with what was written.
     fn is_untouched(&self) -> bool;
 

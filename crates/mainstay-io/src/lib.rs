@@ -1,5 +1,5 @@
-//! The operating system, as the rest of Mainstay sees it: clock, listening sockets, names, streams, the
-//! pump between two of them, timers.
+//! The operating system, as the rest of Mainstay sees it: clock, listening sockets, names, streams,
+//! encryption on them, the pump between two of them, timers.
 //!
 //! *Does* I/O. *Never* decides what is done with the bytes, and never parses them.
 //!
@@ -12,13 +12,13 @@ mod exhaustion;
 pub mod inner;
 pub mod lines;
 pub mod listen;
-pub mod lock;
 mod pipes;
 pub mod pump;
 pub mod resolve;
 pub mod spawn;
 pub mod stream;
 pub mod timer;
+pub mod tls;
 pub mod transfer;
 
 pub use exhaustion::is_exhaustion;

@@ -247,7 +247,7 @@ pub(crate) fn poll_fill(cx: &mut Context<'_>, from: &Stream, pipe: &mut Pipe, mo
         let filled = match from {
             Stream::Tcp(stream) => stream.try_io(Interest::READABLE, || pipe.fill(stream.as_fd(), most)),
             Stream::Unix(stream) => stream.try_io(Interest::READABLE, || pipe.fill(stream.as_fd(), most)),
-            Stream::Inner(_) => Err(io::ErrorKind::InvalidInput.into()),
+            Stream::Tls(_) | Stream::Inner(_) => Err(io::ErrorKind::InvalidInput.into()),
         };
         match filled {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -267,7 +267,7 @@ pub(crate) fn poll_drain(cx: &mut Context<'_>, to: &Stream, pipe: &mut Pipe) -> 
                 ready!(stream.poll_write_ready(cx))?;
                 stream.try_io(Interest::WRITABLE, || pipe.drain(stream.as_fd()))
             }
-            Stream::Inner(_) => Err(io::ErrorKind::InvalidInput.into()),
+            Stream::Tls(_) | Stream::Inner(_) => Err(io::ErrorKind::InvalidInput.into()),
         };
         match drained {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

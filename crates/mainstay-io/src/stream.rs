@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::inner::Inner;
+use crate::tls::Tls;
 
 /// A connected stream.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Over a unix socket.
     Unix(UnixStream),
+    /// Encrypted, over one of the two.
+    Tls(Box<Tls>),
     /// Within another connection.
     Inner(Box<dyn Inner>),
 }
@@ -56,6 +59,7 @@ impl Stream {
         let polled = match self {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut read),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut read),
+            Self::Tls(stream) => return stream.poll_read(cx, buf),
             Self::Inner(stream) => return stream.poll_read(cx, buf),
         };
         polled.map_ok(|()| read.filled().len())
@@ -67,6 +71,7 @@ impl Stream {
     /// `WouldBlock` when nothing fits: then wait with [`Stream::poll_writable`]. Else the operating system's.
     pub fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, parts) {
+            (Self::Tls(stream), _) => stream.try_write(parts),
             (Self::Inner(stream), _) => stream.try_write(parts),
             (Self::Tcp(stream), [one]) => stream.try_write(one),
             (Self::Unix(stream), [one]) => stream.try_write(one),
@@ -81,6 +86,7 @@ impl Stream {
     /// The operating system's.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match (self, parts) {
+            (Self::Tls(stream), _) => stream.poll_write(cx, parts),
             (Self::Inner(stream), _) => loop {
                 match stream.try_write(parts) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -104,6 +110,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(cx),
             Self::Unix(stream) => stream.poll_write_ready(cx),
+            Self::Tls(stream) => stream.poll_writable(cx),
             Self::Inner(stream) => stream.poll_writable(cx),
         }
     }
@@ -116,7 +123,39 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tls(stream) => stream.poll_readable(cx),
             Self::Inner(stream) => stream.poll_readable(cx),
+        }
+    }
+
+    /// Reads what has come to a socket, without waiting.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing has. Else the operating system's.
+    pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read(buf),
+            Self::Unix(stream) => stream.try_read(buf),
+            Self::Tls(_) | Self::Inner(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Who is at its other end, as far as a certificate has shown it.
+    #[must_use]
+    pub fn identity(&self) -> Option<&str> {
+        match self {
+            Self::Tls(tls) => tls.identity().map(|identity| &**identity),
+            Self::Inner(stream) => stream.identity(),
+            Self::Tcp(_) | Self::Unix(_) => None,
+        }
+    }
+
+    /// What there is to know of its encryption; `None` where there is none of its own.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Tls> {
+        match self {
+            Self::Tls(tls) => Some(tls),
+            Self::Tcp(_) | Self::Unix(_) | Self::Inner(_) => None,
         }
     }
 
@@ -134,7 +173,7 @@ impl Stream {
         let peeked = match self {
             Self::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(stream.as_fd())),
             Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream.as_fd())),
-            Self::Inner(_) => return false,
+            Self::Tls(_) | Self::Inner(_) => return false,
         };
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -142,21 +181,13 @@ impl Stream {
     /// The same, asked of the operating system at this very moment.
     #[must_use]
     pub fn is_quiet_now(&self) -> bool {
+        if let Self::Tls(stream) = self {
+            return stream.is_quiet_now();
+        }
         match self.socket() {
             Some(fd) => matches!(rustix::net::recv(fd, &mut [0_u8; 1], PEEK), Err(rustix::io::Errno::AGAIN)),
             None => self.is_quiet(),
         }
-    }
-
-    /// Copies what has come and was not read yet into `buf`, and leaves it to be read. Asks the operating system at this
-    /// moment.
-    ///
-    /// # Errors
-    /// `WouldBlock` when nothing has come, `Unsupported` where the operating system cannot be asked, else its own.
-    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let socket = self.socket().ok_or(io::ErrorKind::Unsupported)?;
-        let (length, _) = rustix::net::recv(socket, buf, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
-        Ok(length)
     }
 
     /// Whether the peer has said that it sends no more, or is gone, also while bytes of it are still to be read. Asks the
@@ -166,6 +197,7 @@ impl Stream {
         let fd = match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => return stream.has_left(),
             Self::Inner(stream) => return stream.has_left(),
         };
         let mut look = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
@@ -185,7 +217,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Some(stream.as_fd()),
             Self::Unix(stream) => Some(stream.as_fd()),
-            Self::Inner(_) => None,
+            Self::Tls(_) | Self::Inner(_) => None,
         }
     }
 
@@ -197,6 +229,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => SockRef::from(stream).shutdown(std::net::Shutdown::Write),
             Self::Unix(stream) => SockRef::from(stream).shutdown(std::net::Shutdown::Write),
+            Self::Tls(stream) => stream.shutdown_write(),
             Self::Inner(stream) => stream.shutdown_write(),
         }
     }
@@ -207,6 +240,10 @@ impl Stream {
         let _ = match self {
             Self::Tcp(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
             Self::Unix(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            Self::Tls(stream) => {
+                stream.reset_on_close();
+                Ok(())
+            }
             Self::Inner(stream) => {
                 stream.reset_on_close();
                 Ok(())

@@ -11,11 +11,11 @@ use mainstay_io::listen::{self, Access, Bound, Door, ListenError, Local, Place};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::access::AccessSender;
+use crate::certificates;
 use crate::control::Control;
 use crate::counters::Registry;
 use crate::params::{At, Listener, Plan};
 use crate::pool::Limits;
-use crate::view::Until;
 use crate::worker::{Birth, Command, Handle, spawn};
 
 /// How a front is run.
@@ -32,36 +32,16 @@ pub struct Options {
 }
 
 /// What is known of each lease, by its name, as whoever keeps it tells it. A lease that a pool follows and that is not
-/// among them has no holder. What a pool with [`crate::params::Policy::Writable`] follows is told in the same way: its
-/// holder is the host that may be written to.
-pub type Leases = HashMap<lease::Name, Followed>;
-
-/// What a pool follows.
-#[derive(Clone, Debug)]
-pub struct Followed {
-    /// How it is, and when that changes.
-    pub view: watch::Receiver<LeaseView>,
-    /// Until when what runs may go on without further news; `None`: as long as nothing else is heard.
-    pub until: Option<Until>,
-    /// What is to be said of the holders that might be, by their names; `None`: what the view says.
-    pub words: Option<watch::Receiver<Words>>,
-}
-
-/// A sentence for each holder there might be, for operators.
-pub type Words = HashMap<Arc<str>, String>;
-
-impl From<watch::Receiver<LeaseView>> for Followed {
-    fn from(view: watch::Receiver<LeaseView>) -> Self {
-        Self { view, until: None, words: None }
-    }
-}
+/// among them has no holder.
+pub type Leases = HashMap<lease::Name, watch::Receiver<LeaseView>>;
 
 /// A running front.
 pub struct Front {
     control: Arc<Control>,
     registry: Arc<Registry>,
     workers: Vec<Handle>,
-    plan: Mutex<Arc<Plan>>,
+    /// Shared with whoever watches its certificates, and nobody else.
+    plan: Arc<Mutex<Arc<Plan>>>,
     /// Held while one plan goes over to the next, so that two reloads do not mix.
     replacing: tokio::sync::Mutex<()>,
     bound: Mutex<Vec<Held>>,
@@ -129,13 +109,14 @@ impl Front {
         let front = Self {
             control: Arc::new(control),
             workers: workers.map_err(StartError::Worker)?,
-            plan: Mutex::new(plan),
+            plan: Arc::new(Mutex::new(plan)),
             replacing: tokio::sync::Mutex::default(),
             bound: Mutex::default(),
             lost,
             registry,
         };
         front.listen(bound).await?;
+        tokio::spawn(certificates::watch(Arc::downgrade(&front.plan)));
         Ok(front)
     }
 
@@ -147,6 +128,8 @@ impl Front {
     pub async fn replace(&self, plan: Plan, leases: &Leases, drain: Duration) -> Result<(), StartError> {
         let _turn = self.replacing.lock().await;
         let old = self.plan();
+        let mut plan = plan;
+        plan.keep_tls(&old);
         let is_in = |plan: &Plan, at: &At| plan.listeners.iter().any(|listener| listener.at.is_same_place(at));
         let fresh: Vec<_> = plan.listeners.iter().filter(|listener| !is_in(&old, &listener.at)).cloned().collect();
         let bound = bind(&fresh, self.workers.len())?;

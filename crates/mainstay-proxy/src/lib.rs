@@ -7,6 +7,7 @@
 //! Read first: [`params::Plan`], [`view::Snapshot`], [`front::Front`].
 
 pub mod access;
+pub mod certificates;
 pub mod control;
 pub mod counters;
 pub mod front;

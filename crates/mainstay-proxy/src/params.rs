@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_tls::{Client, Server, ServerName};
+
 pub use self::pool::{Address, AllOut, Budget, Eject, Failback, HashKey, Hold, Node, Policy, Pool, Queue, Role};
 
 /// Everything one run of the front is made of. Ids are indices into the vectors.
@@ -54,6 +56,8 @@ pub struct Checker {
     pub name: Arc<str>,
     /// What is connected to: the node's host with the check's port.
     pub address: Address,
+    /// What it has to show first; `None` where bytes come as they are.
+    pub tls: Option<Encrypted>,
     /// What is asked and what answer is good.
     pub probe: Probe,
     /// Time from one check to the next while the verdict is clear.
@@ -66,6 +70,15 @@ pub struct Checker {
     pub rise: u32,
     /// Consecutive bad checks that put a node out.
     pub fall: u32,
+}
+
+/// What is spoken below the bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encrypted {
+    /// What the other side is shown and has to show.
+    pub client: Arc<Client>,
+    /// The name it must have.
+    pub host: ServerName<'static>,
 }
 
 /// What a check asks.
@@ -153,6 +166,8 @@ pub struct Listener {
     pub backlog: u32,
     /// Most client connections at a time, over all workers; further ones wait in the backlog.
     pub max_connections: u32,
+    /// What clients are shown and have to show; `None` where bytes come as they are.
+    pub tls: Option<Arc<Server>>,
     /// What is spoken there.
     pub service: Service,
 }
@@ -207,15 +222,6 @@ pub struct Tcp {
     pub tries_within: Duration,
     /// Whether sessions go to the access log.
     pub access_log: bool,
-    /// What is known of the bytes; `None`: nothing.
-    pub postgres: Option<Postgres>,
-}
-
-/// A TCP listener whose clients speak PostgreSQL's protocol, in which the client speaks first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Postgres {
-    /// Longest time to the client's first byte, before which no node is connected to.
-    pub handshake: Duration,
 }
 
 /// An HTTP listener's work.
@@ -406,8 +412,10 @@ pub enum Part {
     ClientPort,
     /// `X-Forwarded-For` as it came with the client's address appended.
     ForwardedFor,
-    /// `http`.
+    /// `http`, or `https` where the client's connection is encrypted.
     Scheme,
+    /// Whom the client's certificate names; empty without one.
+    ClientIdentity,
     /// The method.
     Method,
     /// The request target as it came.

@@ -36,12 +36,13 @@ pub async fn init(settings: &Settings, plans: &[LeasePlan]) -> Result<Vec<String
     }
 }
 
-/// The same as SQL, for an administrator who would rather run it; `None` for a file. Needs no connection, and no password.
+/// The same as SQL, for an administrator who would rather run it; `None` for a file. Made for this major version of
+/// PostgreSQL.
 #[must_use]
-pub fn init_script(at: &Location, plans: &[LeasePlan]) -> Option<String> {
-    match at {
+pub fn init_script(settings: &Settings, plans: &[LeasePlan], version: u32) -> Option<String> {
+    match &settings.at {
         Location::Sqlite(_) => None,
-        Location::Postgres(url) => Some(postgres::script(url, plans)),
+        Location::Postgres(url) => Some(postgres::script(url, plans, version)),
     }
 }
 

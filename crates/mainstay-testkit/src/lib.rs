@@ -6,10 +6,8 @@
 //!
 //! Read first: [`tessera`], [`Postgres`], [`Process`].
 
-mod cache;
 pub mod child;
 mod geth;
-mod installation;
 mod netns;
 mod postgres;
 mod process;
@@ -18,7 +16,6 @@ pub mod tessera;
 mod trouble;
 
 pub use geth::{Geth, geth_binary};
-pub use installation::Installation;
 pub use netns::Netns;
 pub use postgres::Postgres;
 pub use process::{Launch, Process, free_port, until};

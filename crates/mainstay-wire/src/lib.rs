@@ -8,5 +8,6 @@
 //!
 //! Read first: [`h1::Request`], [`h1::Response`], [`h1::Chunks`]; [`h2::Connection`].
 
+pub mod client_hello;
 pub mod h1;
 pub mod h2;

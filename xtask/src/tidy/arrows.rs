@@ -6,9 +6,9 @@ use super::{Fault, File};
 const ARROWS: &[(&str, &[&str])] = &[
     ("mainstay-core", &[]),
     ("mainstay-wire", &[]),
-    ("mainstay-pki", &[]),
     ("mainstay-io", &["mainstay-core"]),
-    ("mainstay-proxy", &["mainstay-core", "mainstay-wire", "mainstay-io"]),
+    ("mainstay-tls", &[]),
+    ("mainstay-proxy", &["mainstay-core", "mainstay-wire", "mainstay-io", "mainstay-tls"]),
     ("mainstay-store", &["mainstay-core", "mainstay-io"]),
     ("mainstay-guard", &["mainstay-core", "mainstay-io"]),
     (
@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mainstay-core",
             "mainstay-wire",
             "mainstay-io",
-            "mainstay-pki",
+            "mainstay-tls",
             "mainstay-proxy",
             "mainstay-store",
             "mainstay-guard",

@@ -8,5 +8,4 @@ mod hooks;
 mod life;
 mod output;
 mod rig;
-mod stopped;
 mod twice;

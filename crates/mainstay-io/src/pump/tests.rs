@@ -217,7 +217,7 @@ async fn what_a_broken_receiver_had_sent_is_still_delivered() {
     within(one.readable_now()).await;
     within(poll_fn(|cx| match &watched {
         Stream::Tcp(stream) => stream.poll_write_ready(cx),
-        Stream::Unix(_) | Stream::Inner(_) => unreachable!("TCP"),
+        Stream::Unix(_) | Stream::Tls(_) | Stream::Inner(_) => unreachable!("TCP"),
     }))
     .await
     .expect("ready");

@@ -38,6 +38,9 @@ fn text(out: &mut Vec<u8>, time: SystemTime, record: &Record<'_>) -> std::io::Re
         let before = if place == 0 { " via=" } else { "," };
         write!(out, "{before}{}/{}", Safe(one.node.as_bytes()), How(one.outcome))?;
     }
+    if let Some(identity) = record.identity {
+        write!(out, " identity=\"{}\"", Safe(identity.as_bytes()))?;
+    }
     if let Some(connect) = record.connect {
         write!(out, " connect={}", Seconds(connect))?;
     }
@@ -54,6 +57,9 @@ fn text(out: &mut Vec<u8>, time: SystemTime, record: &Record<'_>) -> std::io::Re
 fn json(out: &mut Vec<u8>, time: SystemTime, record: &Record<'_>) -> std::io::Result<()> {
     write!(out, r#"{{"time":"{}","client":"{}""#, Stamp(time), Client(record))?;
     write!(out, r#","listener":"{}""#, Quoted(record.listener.as_bytes()))?;
+    if let Some(identity) = record.identity {
+        write!(out, r#","identity":"{}""#, Quoted(identity.as_bytes()))?;
+    }
     write!(out, r#","method":"{}","path":"{}""#, Quoted(record.method), Quoted(record.target))?;
     write!(out, r#","status":{},"bytes_in":{}"#, record.status, record.bytes_in)?;
     write!(out, r#","bytes_out":{},"tries":["#, record.bytes_out)?;
@@ -191,6 +197,7 @@ mod tests {
     fn retried<'a>(tries: &'a [Try<'a>]) -> Record<'a> {
         Record {
             client: Some("192.0.2.7:50123".parse().unwrap()),
+            identity: None,
             listener: "tm",
             method: b"POST",
             target: b"/send?x=%2F+",

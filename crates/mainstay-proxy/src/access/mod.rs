@@ -18,6 +18,8 @@ use crate::counters::{Failure, Kind, WorkerCounters};
 pub struct Record<'a> {
     /// The client; `None` on a unix socket.
     pub client: Option<SocketAddr>,
+    /// Whom the client's certificate names.
+    pub identity: Option<&'a str>,
     /// The listener's name.
     pub listener: &'a str,
     /// The method as it came; empty on a TCP listener.

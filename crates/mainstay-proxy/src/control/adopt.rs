@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::{Doubt, DoubtRule, Ejection, Health, HealthRule, Moment};
+use mainstay_tls::Client;
 
 use super::board::Board;
 use super::names::Name;
@@ -12,7 +13,7 @@ use super::node::{Node, rule};
 use super::probe::{Ask, Life};
 use super::prober::{Key, Prober, Schedule};
 use super::{MAX_LIFE_TIMEOUT, MIN_LIFE_TIMEOUT};
-use crate::params::{self, Address, Checker, Plan, Policy, Role};
+use crate::params::{self, Address, Checker, Encrypted, Plan, Role};
 
 impl Board {
     /// Runs `plan` from now on, and publishes it. Probers and names that are new have no task yet.
@@ -43,8 +44,7 @@ impl Board {
                     node.awaits_life = false;
                 }
                 node.checks = params.checks.iter().filter_map(|id| checkers.get(id.0 as usize).copied()).collect();
-                let watched = matches!(pool.policy, Policy::Writable { .. });
-                let doubtful = node.checks.is_empty() && params.role != Role::Off && !watched;
+                let doubtful = node.checks.is_empty() && params.role != Role::Off;
                 node.doubt = doubtful.then(|| self.adopt_doubt(&node, pool, params, &mut old_probers));
                 for key in node.probers() {
                     if let Some(prober) = self.probers.get_mut(&key) {
@@ -99,7 +99,9 @@ impl Board {
         };
         let schedule = Schedule::Check(Health::new(rule, now, fastrand::f64()));
         let ask = Ask::Configured(Arc::new(checker.clone()));
-        self.add(Prober::new(schedule, ask, checker.address.clone(), checker.timeout))
+        let mut prober = Prober::new(schedule, ask, checker.address.clone(), checker.timeout);
+        prober.tls.clone_from(&checker.tls);
+        self.add(prober)
     }
 
     fn adopt_doubt(
@@ -109,15 +111,20 @@ impl Board {
         params: &params::Node,
         old: &mut BTreeMap<Key, Prober>,
     ) -> Key {
+        let host = |client: &Arc<Client>| client.settings.host.clone().or_else(|| params.host());
+        let tls = pool.tls.as_ref().and_then(|client| Some(Encrypted { client: client.clone(), host: host(client)? }));
         let timeout = pool.doubt_after.clamp(MIN_LIFE_TIMEOUT, MAX_LIFE_TIMEOUT);
         if let Some((key, mut prober)) = node.doubt.and_then(|key| old.remove_entry(&key)) {
             prober.places.clear();
+            prober.tls = tls;
             prober.timeout = timeout;
             self.probers.insert(key, prober);
             return key;
         }
         let schedule = Schedule::Doubt(Doubt::new(DOUBT));
-        self.add(Prober::new(schedule, Ask::Life(Life::Connect), params.address.clone(), timeout))
+        let mut prober = Prober::new(schedule, Ask::Life(Life::Connect), params.address.clone(), timeout);
+        prober.tls = tls;
+        self.add(prober)
     }
 
     fn add(&mut self, prober: Prober) -> Key {

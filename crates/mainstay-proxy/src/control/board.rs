@@ -85,8 +85,9 @@ impl Board {
         let prober = self.probers.get_mut(&key)?;
         prober.begin(now);
         let (ask, timeout, address) = (prober.ask.clone(), prober.timeout, prober.address.clone());
+        let tls = prober.tls.clone();
         let endpoints = self.endpoints(&address).into();
-        Some(Job { ask, endpoints, host: host_field(&address), timeout })
+        Some(Job { ask, endpoints, host: host_field(&address), tls, timeout })
     }
 
     /// A check has ended.
@@ -282,7 +283,6 @@ impl Board {
         let found = found.reduce(|one, other| if one == OutReason::Check { one } else { other });
         let part = self.part(pool, params, node, found);
         let tenure = part.and_then(Part::tenure);
-        let until = lease.and_then(|lease| lease.until.clone());
         let standing = node.judge(params.role, &endpoints, found, part);
         let suspect =
             matches!(standing, Standing::In | Standing::Trial) && node.ejection.as_ref().is_some_and(Ejection::suspect);
@@ -296,11 +296,9 @@ impl Board {
         let same = standing == was
             && suspect == node.view.suspect
             && tenure == node.view.tenure
-            && until == node.view.until
             && *endpoints == *node.view.endpoints;
         node.view.suspect = suspect;
         node.view.tenure = tenure;
-        node.view.until = until;
         if *endpoints != *node.view.endpoints {
             node.view.endpoints = endpoints.into();
         }

@@ -12,7 +12,7 @@ use super::Shared;
 use super::probe::{self, Ask, CheckFault};
 use super::status::{CheckCounts, CheckStatus, LastCheck};
 use super::task::Task;
-use crate::params::{Address, Checker};
+use crate::params::{Address, Checker, Encrypted};
 use crate::view::OutReason;
 
 /// Names a prober as long as Mainstay runs, across plans.
@@ -29,6 +29,8 @@ pub(super) struct Prober {
     pub(super) ask: Ask,
     /// Of whom.
     pub(super) address: Address,
+    /// What is spoken below it.
+    pub(super) tls: Option<Encrypted>,
     /// Longest time for one check.
     pub(super) timeout: Duration,
     /// The nodes it speaks for.
@@ -57,6 +59,7 @@ impl Prober {
             schedule,
             ask,
             address,
+            tls: None,
             timeout,
             places: Vec::new(),
             wake: Arc::default(),

@@ -5,6 +5,8 @@ mod cell;
 mod histogram;
 mod registry;
 
+use mainstay_tls::Refusal;
+
 pub use cell::{Counter, Family, Gauge, Kind, Latest, NAMES, Named};
 pub use histogram::{Durations, Histogram};
 pub use registry::{Reading, Registry};
@@ -86,6 +88,14 @@ counters! {
         answers: Family<Class, { Class::ALL.len() }>,
         /// Refusals of what broke the protocol, by the name of the fault.
         faults: Named,
+        /// TLS handshakes that clients got through.
+        handshakes: Counter,
+        /// Those of them that went on with an earlier session.
+        resumed: Counter,
+        /// TLS handshakes that came to nothing, by why.
+        handshakes_failed: Family<Refusal, { Refusal::ALL.len() }>,
+        /// Time for a TLS handshake.
+        handshake: Histogram,
         /// Limits that were reached.
         limits: Family<Limit, { Limit::ALL.len() }>,
         /// Bytes from clients.
@@ -144,6 +154,10 @@ counters! {
         reused: Counter,
         /// Idle connections kept to it.
         idle: Gauge,
+        /// TLS handshakes with it that went on with an earlier session.
+        resumed: Counter,
+        /// TLS handshakes with it that came to nothing, by why.
+        handshakes_failed: Family<Refusal, { Refusal::ALL.len() }>,
         /// Time to open a connection.
         connect: Histogram,
         /// From the request sent to the first byte of the answer.
@@ -235,8 +249,6 @@ kinds! {
         QueueFull = "queue_full",
         /// Too long in that queue (503).
         QueueTimeout = "queue_timeout",
-        /// A client that was to speak first said nothing in time.
-        Handshake = "handshake",
     }
 }
 
@@ -245,6 +257,8 @@ kinds! {
     Failure {
         /// It could not be connected to.
         Connect = "connect",
+        /// It was connected to, but there is no encrypted connection.
+        Tls = "tls",
         /// Connecting took too long.
         ConnectTimeout = "connect_timeout",
         /// It closed or broke the connection before its answer was complete.
@@ -261,6 +275,18 @@ kinds! {
         Demoted = "demoted",
         /// It answered with a status that the retry rule does not take for an answer.
         Status = "status",
+    }
+}
+
+impl Kind for Refusal {
+    const ALL: &'static [Self] = Self::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn name(self) -> &'static str {
+        Self::name(self)
     }
 }
 

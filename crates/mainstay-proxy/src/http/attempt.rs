@@ -19,7 +19,7 @@ use super::up::Upload;
 use super::write::write_with_head;
 use super::{Conn, Flow};
 use crate::params::Forward;
-use crate::pool::{Connection, Guard, Node, Pool, connect, share};
+use crate::pool::{Connection, Guard, NoTls, Node, Pool, share};
 use crate::view::Event;
 use crate::worker::{DEMOTED, NODE_OUT, ON_NODE};
 
@@ -181,7 +181,7 @@ impl Conn {
         let share = share(aim.pool.params.connect_timeout, endpoints.len());
         let mut failed = Failed::before(retry::Failure::Connect, Outcome::Refused);
         for endpoint in endpoints.iter() {
-            let mut connecting = pin!(connect(endpoint));
+            let mut connecting = pin!(aim.node.open(endpoint));
             let connected = self.wait_for_node(aim, share, |cx| connecting.as_mut().poll(cx)).await;
             self.now = clock::now();
             failed = match connected {
@@ -313,7 +313,11 @@ impl Outcome {
 
     /// What a refused connection is called.
     pub(super) fn of_connect(error: &io::Error) -> Self {
-        if mainstay_io::is_exhaustion(error) { Self::NoResources } else { Self::Refused }
+        match error {
+            error if mainstay_io::is_exhaustion(error) => Self::NoResources,
+            error if NoTls::is(error) => Self::Tls,
+            _ => Self::Refused,
+        }
     }
 }
 

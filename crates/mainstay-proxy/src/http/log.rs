@@ -33,6 +33,8 @@ pub(super) enum Outcome {
     Refused,
     /// Mainstay has no descriptors, ports or memory left for a connection.
     NoResources,
+    /// It was connected to, but there is no encrypted connection.
+    Tls,
     /// Connecting took too long.
     ConnectTimeout,
     /// Every connection it may have is in use.
@@ -67,6 +69,7 @@ impl Outcome {
             Self::Answered(_) => "answered",
             Self::Refused => "refused",
             Self::NoResources => "no_resources",
+            Self::Tls => "tls",
             Self::ConnectTimeout => "connect_timeout",
             Self::Busy => "busy",
             Self::Broken => "broken",
@@ -80,7 +83,7 @@ impl Outcome {
 
     /// Whether the node may have seen the request.
     pub(super) fn was_sent(self) -> bool {
-        !matches!(self, Self::Refused | Self::NoResources | Self::ConnectTimeout | Self::Busy)
+        !matches!(self, Self::Refused | Self::Tls | Self::NoResources | Self::ConnectTimeout | Self::Busy)
     }
 
     /// Whether the fault is here, not with the node.
@@ -92,6 +95,7 @@ impl Outcome {
     pub(super) fn failure(self) -> Option<Failure> {
         match self {
             Self::Refused => Some(Failure::Connect),
+            Self::Tls => Some(Failure::Tls),
             Self::ConnectTimeout => Some(Failure::ConnectTimeout),
             Self::Broken => Some(Failure::Broken),
             Self::Timeout => Some(Failure::Timeout),
@@ -122,6 +126,7 @@ impl Conn {
                     Peer::Tcp(address) => Some(address),
                     Peer::Unix => None,
                 },
+                identity: self.stream.identity(),
                 listener: &self.listening.name(),
                 method,
                 target,

@@ -50,10 +50,11 @@ impl NodeHead<'_> {
             (HostRule::Node | HostRule::Keep, _) => HostEdit::Keep,
         };
         let client = value(client_from..values.len());
+        let proto: &[u8] = if context.listening.is_encrypted() { b"https" } else { b"http" };
         let forwarded = match self.forwarded {
             Forwarded::Pass => ForwardedEdit::Pass,
-            Forwarded::Append => ForwardedEdit::Append { client, proto: SCHEME },
-            Forwarded::Replace => ForwardedEdit::Replace { client, proto: SCHEME },
+            Forwarded::Append => ForwardedEdit::Append { client, proto },
+            Forwarded::Replace => ForwardedEdit::Replace { client, proto },
         };
         let edit =
             RequestEdit { prefix: self.prefix, host, set: &set, forwarded, keep_alive: true, upgrade: self.upgrade };
@@ -65,5 +66,3 @@ impl NodeHead<'_> {
 fn host_of(node: &str) -> &[u8] {
     if node.starts_with("unix:") { b"localhost" } else { node.as_bytes() }
 }
-
-const SCHEME: &[u8] = b"http";

@@ -77,6 +77,7 @@ impl Conn {
             site_name: &route.site_name,
             pool_name: route.pool.as_ref().map_or("", |pool| &pool.params.name),
             status: 0,
+            identity: self.stream.identity(),
         }
     }
 

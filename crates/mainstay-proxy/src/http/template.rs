@@ -17,6 +17,8 @@ pub(crate) struct Context<'a> {
     pub(crate) site_name: &'a str,
     pub(crate) pool_name: &'a str,
     pub(crate) status: u16,
+    /// Whom the client's certificate names.
+    pub(crate) identity: Option<&'a str>,
 }
 
 impl Context<'_> {
@@ -51,7 +53,8 @@ impl Context<'_> {
                 }
                 write_address(self.peer, out);
             }
-            Part::Scheme => out.extend_from_slice(b"http"),
+            Part::Scheme => out.extend_from_slice(if self.listening.is_encrypted() { b"https" } else { b"http" }),
+            Part::ClientIdentity => out.extend(self.identity.unwrap_or_default().bytes().filter(is_field_byte)),
             Part::Method => out.extend_from_slice(self.request.method_text),
             Part::Target => out.extend_from_slice(self.request.origin),
             Part::Path => out.extend_from_slice(self.request.path),
@@ -73,6 +76,11 @@ pub(crate) fn write_address(peer: Peer, out: &mut Vec<u8>) {
         },
         Peer::Unix => out.extend_from_slice(b"unix:"),
     }
+}
+
+/// Whether a byte of a certificate's name may stand in a field.
+fn is_field_byte(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~')
 }
 
 /// By hand, because it is written for every request and formatting costs a tenth of one.

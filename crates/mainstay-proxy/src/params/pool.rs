@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_tls::{Client, ServerName};
+
 use super::CheckerId;
 
 /// Nodes that serve the same thing.
@@ -18,7 +20,9 @@ pub struct Pool {
     pub policy: Policy,
     /// What happens to a request when every node is out.
     pub all_out: AllOut,
-    /// Longest time for one connection attempt.
+    /// What nodes are shown and have to show; `None` where bytes go as they are.
+    pub tls: Option<Arc<Client>>,
+    /// Longest time for one connection attempt, its TLS included.
     pub connect_timeout: Duration,
     /// Idle connections kept per node and worker; 0 opens a new connection for each request.
     pub keep_idle: u32,
@@ -30,8 +34,7 @@ pub struct Pool {
     pub max_connections: Option<u32>,
     /// Where requests wait when every allowed connection is in use.
     pub queue: Queue,
-    /// Where requests and connections wait while there is no leader. Only with [`Policy::Leader`] and
-    /// [`Policy::Writable`].
+    /// Where requests and connections wait while there is no leader. Only with [`Policy::Leader`].
     pub hold: Hold,
     /// Bound on retries, so that they cannot become a storm.
     pub budget: Budget,
@@ -44,14 +47,23 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// The lease it follows, or the database.
+    /// The lease it follows.
     #[must_use]
     pub fn follows(&self) -> Option<&str> {
         match &self.policy {
             Policy::Leader { lease } => Some(lease),
-            Policy::Writable { database } => Some(database),
             Policy::Spread | Policy::Least | Policy::Primary { .. } | Policy::Hash(_) => None,
         }
+    }
+}
+
+impl Node {
+    /// The name its certificate must have: its host, as it is configured. `None` for a unix socket.
+    #[must_use]
+    pub fn host(&self) -> Option<ServerName<'static>> {
+        let (host, _) = self.name.rsplit_once(':').filter(|_| !self.name.starts_with("unix:"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        ServerName::try_from(host.to_owned()).ok()
     }
 }
 
@@ -73,7 +85,7 @@ pub struct Node {
     /// Checks that must all pass for the node to be in. Empty: the node is checked only while traffic doubts it
     /// ([`Pool::doubt_after`]), with a probe any living node of the pool's protocol answers.
     pub checks: Vec<CheckerId>,
-    /// Who holds what [`Pool::follows`] names when this node leads; `None` for a node that never does.
+    /// Who holds the lease of [`Policy::Leader`] when this node leads; `None` for a node that never does.
     pub holder: Option<Arc<str>>,
 }
 
@@ -122,12 +134,6 @@ pub enum Policy {
     Leader {
         /// Name of the lease.
         lease: Arc<str>,
-    },
-    /// The host of a database that may be written to, and none but that one. Who watches the database says which that is,
-    /// as the holder of a lease, so nothing else judges its hosts.
-    Writable {
-        /// Name of the database among what is followed.
-        database: Arc<str>,
     },
 }
 

@@ -9,6 +9,7 @@ mod line;
 mod node;
 mod pick;
 mod queue;
+mod secure;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,8 +26,9 @@ pub(crate) use connection::{Connection, Guard};
 pub(crate) use leader::Wait;
 pub(crate) use limit::{Limit, Limits, Permit};
 pub(crate) use line::Held;
-pub(crate) use node::{NoConnection, Node, connect, share};
+pub(crate) use node::{NoConnection, Node, share};
 pub(crate) use pick::Key;
+pub(crate) use secure::NoTls;
 
 /// One pool as one worker sees it.
 pub(crate) struct Pool {

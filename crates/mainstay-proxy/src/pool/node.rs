@@ -11,10 +11,11 @@ use mainstay_io::clock;
 use mainstay_io::stream::Stream;
 use mainstay_io::timer::{Interrupt, Slot};
 
+use super::secure::Secure;
 use super::{Connection, Limit, Maker};
 use crate::counters::NodeCounters;
 use crate::params;
-use crate::view::{Endpoint, NodeView, OutReason, Standing, Until};
+use crate::view::{Endpoint, NodeView, OutReason, Standing};
 
 /// One node as one worker sees it.
 pub(crate) struct Node {
@@ -37,6 +38,7 @@ pub(crate) struct Node {
     idle: RefCell<Vec<Idle>>,
     keep_idle: Cell<usize>,
     max_requests: u64,
+    secure: Option<Secure>,
 }
 
 struct Idle {
@@ -65,6 +67,7 @@ impl Node {
             idle: RefCell::default(),
             keep_idle: Cell::new(usize::try_from(pool.keep_idle).unwrap_or(usize::MAX)),
             max_requests: pool.requests_per_connection,
+            secure: pool.tls.as_ref().map(|client| Secure::new(client, node)),
         }
     }
 
@@ -101,11 +104,6 @@ impl Node {
     /// Since when it stands so.
     pub(crate) fn since(&self) -> Moment {
         self.view.borrow().since
-    }
-
-    /// Until when what runs on it may go on.
-    pub(crate) fn until(&self) -> Option<Until> {
-        self.view.borrow().until.clone()
     }
 
     /// Whether a good answer from it is news.
@@ -169,7 +167,19 @@ impl Node {
     /// # Errors
     /// Why the last endpoint that was tried gave none.
     pub(crate) async fn connect(&self, slot: &Slot, within: Duration) -> Result<Stream, NoConnection> {
-        connect_first(&self.endpoints(), slot, within).await
+        connect_first(&self.endpoints(), slot, within, async |endpoint: &Endpoint| self.open(endpoint).await).await
+    }
+
+    /// Opens a connection to an address of it, encrypted where its pool asks for that.
+    ///
+    /// # Errors
+    /// The operating system's; [`NoTls`] where the handshake came to nothing.
+    pub(crate) async fn open(&self, endpoint: &Endpoint) -> io::Result<Stream> {
+        let stream = connect(endpoint).await?;
+        match &self.secure {
+            None => Ok(stream),
+            Some(secure) => Box::pin(secure.shake(stream, self)).await,
+        }
     }
 }
 
@@ -189,12 +199,17 @@ pub(crate) fn share(within: Duration, addresses: usize) -> Duration {
     within / u32::try_from(addresses).unwrap_or(u32::MAX).max(1)
 }
 
-async fn connect_first(endpoints: &[Endpoint], slot: &Slot, within: Duration) -> Result<Stream, NoConnection> {
+async fn connect_first(
+    endpoints: &[Endpoint],
+    slot: &Slot,
+    within: Duration,
+    open: impl AsyncFn(&Endpoint) -> io::Result<Stream>,
+) -> Result<Stream, NoConnection> {
     let share = share(within, endpoints.len());
     let mut last = NoConnection::Refused(io::Error::new(io::ErrorKind::NotFound, "its name was never resolved"));
     for endpoint in endpoints {
         slot.set(clock::now() + share);
-        let mut connecting = pin!(connect(endpoint));
+        let mut connecting = pin!(open(endpoint));
         last = match slot.wait(|cx| connecting.as_mut().poll(cx)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) if mainstay_io::is_exhaustion(&error) => return Err(NoConnection::Refused(error)),
@@ -210,7 +225,7 @@ async fn connect_first(endpoints: &[Endpoint], slot: &Slot, within: Duration) ->
 ///
 /// # Errors
 /// The operating system's.
-pub(crate) async fn connect(endpoint: &Endpoint) -> io::Result<Stream> {
+async fn connect(endpoint: &Endpoint) -> io::Result<Stream> {
     match endpoint {
         Endpoint::Tcp(address) => Stream::connect_tcp(*address).await,
         Endpoint::Unix(path) => Stream::connect_unix(path).await,
@@ -250,13 +265,13 @@ mod tests {
         let work = async {
             let begun = Instant::now();
             let all = [silent[0].clone(), silent[1].clone(), well];
-            connect_first(&all, &slot, Duration::from_millis(900)).await.expect("the third takes it");
+            connect_first(&all, &slot, Duration::from_millis(900), connect).await.expect("the third takes it");
             assert!(begun.elapsed() >= Duration::from_millis(600), "two shares, not {:?}", begun.elapsed());
             let begun = Instant::now();
-            let none = connect_first(&silent, &slot, Duration::from_millis(400)).await;
+            let none = connect_first(&silent, &slot, Duration::from_millis(400), connect).await;
             assert!(matches!(none, Err(NoConnection::TimedOut)), "{none:?}");
             assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
-            let none = connect_first(&[], &slot, Duration::from_millis(400)).await;
+            let none = connect_first(&[], &slot, Duration::from_millis(400), connect).await;
             assert!(matches!(none, Err(NoConnection::Refused(_))), "{none:?}");
         };
         tokio::select! {

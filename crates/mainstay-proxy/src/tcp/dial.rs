@@ -10,7 +10,7 @@ use super::{End, Farewell, Session};
 use crate::access::Outcome;
 use crate::counters::{Close, Failure, Limit};
 use crate::params::{HashKey, Policy};
-use crate::pool::{Connection, Guard, Key, NoConnection, Wait};
+use crate::pool::{Connection, Guard, Key, NoConnection, NoTls, Wait};
 use crate::view::{Event, Standing};
 use crate::worker::{DEMOTED, KILL, NODE_OUT, ON_NODE, Peer, QUEUE};
 
@@ -101,10 +101,6 @@ impl Session {
     async fn connect(&mut self, index: u32, begun: Option<Guard>) -> Result<Connection, Refused> {
         let Some(node) = self.pool.node(index) else { return Err(Refused::Full) };
         let Some(guard) = begun.or_else(|| self.pool.begin(index)) else { return Err(Refused::Full) };
-        let is_over = || node.until().is_some_and(|until| until.is_over());
-        if is_over() {
-            return Err(Refused::ByNode(Failure::Demoted));
-        }
         let begun = clock::now();
         self.slot.lower(NODE_OUT | DEMOTED);
         self.slot.tag(node.tag);
@@ -113,6 +109,7 @@ impl Session {
         let connected = node.connect(&self.slot, self.pool.params.connect_timeout).await;
         let stream = connected.map_err(|none| match none {
             NoConnection::Refused(error) if mainstay_io::is_exhaustion(&error) => Refused::NoResources,
+            NoConnection::Refused(error) if NoTls::is(&error) => Refused::ByNode(Failure::Tls),
             NoConnection::Refused(_) => Refused::ByNode(Failure::Connect),
             NoConnection::TimedOut => Refused::ByNode(Failure::ConnectTimeout),
             NoConnection::Signal(signals) if signals & KILL != 0 => Refused::Killed,
@@ -122,14 +119,7 @@ impl Session {
         let took = clock::now().since(begun);
         node.counters.connect.record(took);
         self.account.connect = Some(took);
-        if is_over() {
-            stream.reset_on_close();
-            return Err(Refused::ByNode(Failure::Demoted));
-        }
-        match self.params.postgres {
-            Some(_) => listen::watch_closely(&stream),
-            None => listen::keep_alive(&stream),
-        }
+        listen::keep_alive(&stream);
         // A node that was ejected for refused connections has taken one.
         if node.standing() == Standing::Trial {
             self.worker.report(&self.pool, index, Event::Answered);
@@ -147,7 +137,7 @@ impl Session {
             node.counters.failures.one(failure);
         }
         match failure {
-            Failure::Connect => self.worker.report(&self.pool, index, Event::Failed),
+            Failure::Connect | Failure::Tls => self.worker.report(&self.pool, index, Event::Failed),
             Failure::ConnectTimeout => self.worker.report(&self.pool, index, Event::TimedOut),
             _ => {}
         }
@@ -272,15 +262,15 @@ enum Waited {
 }
 
 impl End {
-    pub(super) fn left() -> Self {
+    fn left() -> Self {
         Self::refused(Close::Client, "client_gone")
     }
 
-    pub(super) fn refused(close: Close, reason: &'static str) -> Self {
+    fn refused(close: Close, reason: &'static str) -> Self {
         Self { close, last: None, reason: Some(reason), farewell: Farewell::Reset }
     }
 
-    pub(super) fn drained() -> Self {
+    fn drained() -> Self {
         Self::refused(Close::Drain, "drained")
     }
 }

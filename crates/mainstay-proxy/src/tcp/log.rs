@@ -60,6 +60,7 @@ impl Session {
                 Peer::Tcp(address) => Some(address),
                 Peer::Unix => None,
             },
+            identity: self.client.identity(),
             listener: &self.listening.name(),
             method: b"",
             target: b"",

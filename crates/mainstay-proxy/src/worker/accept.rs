@@ -13,7 +13,7 @@ use mainstay_io::listen::Listener;
 use mainstay_io::stream::Stream;
 use mainstay_io::timer::{Interrupt, Raiser, Slot};
 
-use super::{DRAIN, KILL, QUEUE, Setup, Worker};
+use super::{DRAIN, KILL, QUEUE, Setup, Worker, secure};
 use crate::counters::ListenerCounters;
 use crate::http::route::Table;
 use crate::params::{At, Service};
@@ -42,6 +42,7 @@ struct Place {
     name: Arc<str>,
     counters: Arc<ListenerCounters>,
     limit: Option<Arc<Limit>>,
+    is_encrypted: bool,
 }
 
 /// Who connected.
@@ -80,6 +81,7 @@ impl Listening {
             name: Arc::clone(&params.name),
             counters: worker.registry.listener(worker.index, &params.name),
             limit: worker.limits.get(&format!("listener {}", params.name), Some(params.max_connections)),
+            is_encrypted: params.tls.is_some(),
         }));
     }
 
@@ -98,6 +100,11 @@ impl Listening {
     /// Its name in the plan.
     pub(crate) fn name(&self) -> Arc<str> {
         self.place.borrow().as_ref().map_or_else(|| Arc::from("closed"), |place| Arc::clone(&place.name))
+    }
+
+    /// Whether its clients speak TLS.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.place.borrow().as_ref().is_some_and(|place| place.is_encrypted)
     }
 
     /// Its counters.
@@ -233,7 +240,21 @@ impl Worker {
         let peer = peer.map_or(Peer::Unix, Peer::Tcp);
         let Some((setup, index)) = listening.setup() else { return };
         let Some(params) = setup.plan.listeners.get(index) else { return };
-        let (worker, listening) = (Rc::clone(self), Rc::clone(listening));
+        let listening = Rc::clone(listening);
+        match &params.tls {
+            None => self.serve(listening, stream, peer, permit),
+            Some(server) => {
+                let (worker, server) = (Rc::clone(self), Arc::clone(server));
+                tokio::task::spawn_local(secure::serve(worker, listening, stream, peer, permit, server));
+            }
+        }
+    }
+
+    /// Serves a client whose bytes can be read.
+    pub(super) fn serve(self: &Rc<Self>, listening: Rc<Listening>, stream: Stream, peer: Peer, permit: Permit) {
+        let Some((setup, index)) = listening.setup() else { return };
+        let Some(params) = setup.plan.listeners.get(index) else { return };
+        let worker = Rc::clone(self);
         match &params.service {
             Service::Http(_) => {
                 tokio::task::spawn_local(http::serve(worker, listening, stream, peer, permit));

@@ -4,6 +4,7 @@
 //! nodes as reports.
 
 mod accept;
+mod secure;
 mod setup;
 mod thread;
 
@@ -26,6 +27,7 @@ use crate::pool::{Limits, Node, Pool};
 use crate::view::{Event, Report, Snapshot, Standing};
 
 pub(crate) use accept::{Listening, Peer};
+pub(crate) use secure::{Sparing, told};
 pub(crate) use setup::Setup;
 pub(crate) use thread::{Birth, Command, Handle, spawn};
 
@@ -57,6 +59,8 @@ pub(crate) struct Worker {
     pub(crate) pipes: Pipes,
     /// Copies under way to mirrors.
     pub(crate) mirrors: Cell<u32>,
+    /// Lines in the log about handshakes that came to nothing.
+    pub(crate) refusals: Sparing,
     registry: Arc<Registry>,
     limits: Arc<Limits>,
     reports: mpsc::Sender<Report>,

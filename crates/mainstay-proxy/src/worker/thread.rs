@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinError;
 
-use super::{DRAIN, KILL, Listening, Setup, Worker};
+use super::{DRAIN, KILL, Listening, Setup, Sparing, Worker};
 use crate::access::AccessSender;
 use crate::counters::Registry;
 use crate::http::Spares;
@@ -109,6 +109,7 @@ async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) -> io::Result<()
         spares: Spares::default(),
         pipes: Pipes::default(),
         mirrors: Cell::new(0),
+        refusals: Sparing::default(),
         registry: birth.registry,
         limits: birth.limits,
         reports: birth.reports,

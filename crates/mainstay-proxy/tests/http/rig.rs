@@ -33,6 +33,7 @@ pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
         at: At::Tcp(([127, 0, 0, 1], 0).into()),
         backlog: 128,
         max_connections: 1000,
+        tls: None,
         service: Service::Http(Box::new(http)),
     };
     Plan { checkers: Vec::new(), pools: vec![pool(nodes)], listeners: vec![listener] }
@@ -62,6 +63,7 @@ pub(crate) fn pool(nodes: &[SocketAddr]) -> Pool {
         queue: Queue { length: 0, wait: Duration::ZERO },
         hold: Hold { requests: 0, bytes: 0, time: Duration::ZERO },
         budget: Budget { ratio: 0.2, per_second: 10 },
+        tls: None,
         slow_start: Duration::ZERO,
         resolve_every: Duration::from_secs(10),
         doubt_after: Duration::from_secs(1),

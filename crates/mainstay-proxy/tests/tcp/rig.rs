@@ -30,12 +30,12 @@ pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
         queue: Queue { length: 0, wait: Duration::ZERO },
         hold: Hold { requests: 0, bytes: 0, time: Duration::ZERO },
         budget: Budget { ratio: 0.2, per_second: 10 },
+        tls: None,
         slow_start: Duration::ZERO,
         resolve_every: Duration::from_secs(10),
         doubt_after: Duration::from_millis(100),
     };
     let tcp = Tcp {
-        postgres: None,
         pool: PoolId(0),
         idle_timeout: Duration::from_secs(60),
         tries: 0,
@@ -47,6 +47,7 @@ pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
         at: anywhere(),
         backlog: 128,
         max_connections: 1000,
+        tls: None,
         service: Service::Tcp(tcp),
     };
     Plan { checkers: Vec::new(), pools: vec![pool], listeners: vec![listener] }
@@ -71,6 +72,7 @@ pub(crate) fn check(plan: &mut Plan, node: usize, address: SocketAddr) {
     plan.checkers.push(Checker {
         name: Arc::from("tcp"),
         address: Address::Ip(address),
+        tls: None,
         probe: Probe::Tcp { send: Vec::new(), expect: Some(Pattern::Text(b"well".to_vec())) },
         every: Duration::from_millis(50),
         every_in_doubt: Duration::from_millis(20),

@@ -206,7 +206,7 @@ pub struct Lately {
 pub struct Pool {
     /// Its name.
     pub name: String,
-    /// `spread`, `least`, `primary`, `hash`, `leader` or `writable`.
+    /// `spread`, `least`, `primary`, `hash` or `leader`.
     pub policy: String,
     /// Requests waiting for a connection.
     pub waiting: u64,

@@ -3,7 +3,6 @@
 //! Read first: [`Face`], [`document::Status`].
 
 pub mod client;
-mod database_metrics;
 pub mod document;
 mod face;
 mod lease_metrics;
@@ -14,6 +13,7 @@ mod process;
 mod samples;
 mod server;
 mod text;
+mod tls_metrics;
 mod view;
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ fn plain(stream: Stream) -> Option<Plain> {
     match stream {
         Stream::Tcp(stream) => Some(Plain::Tcp(stream)),
         Stream::Unix(stream) => Some(Plain::Unix(stream)),
-        Stream::Inner(_) => None,
+        Stream::Tls(_) | Stream::Inner(_) => None,
     }
 }
 

@@ -172,7 +172,6 @@ pub(super) fn run(test: impl AsyncFnOnce(Stage)) {
             access: None,
             reload,
             kept: Some(super::lease_tests::kept(&dir.0)),
-            databases: Arc::default(),
         };
         let face = Arc::new(Face::new(parts, plan));
         let serving = tokio::spawn(serve(bind(&place).unwrap(), face.clone()));
@@ -197,6 +196,7 @@ fn plan() -> Plan {
     let checker = params::Checker {
         name: "tcp".into(),
         address: params::Address::Ip(address),
+        tls: None,
         probe: params::Probe::Tcp { send: Vec::new(), expect: None },
         every: Duration::from_secs(60),
         every_in_doubt: Duration::from_secs(60),
@@ -218,12 +218,12 @@ fn plan() -> Plan {
         queue: params::Queue { length: 1, wait: second },
         hold: params::Hold { requests: 1, bytes: 1, time: second },
         budget: params::Budget { ratio: 0.2, per_second: 10 },
+        tls: None,
         slow_start: Duration::ZERO,
         resolve_every: second,
         doubt_after: second,
     };
     let tcp = params::Tcp {
-        postgres: None,
         pool: params::PoolId(0),
         idle_timeout: second,
         tries: 0,
@@ -235,6 +235,7 @@ fn plan() -> Plan {
         at: params::At::Tcp(address),
         backlog: 8,
         max_connections: 100,
+        tls: None,
         service: params::Service::Tcp(tcp),
     };
     Plan { checkers: vec![checker], pools: vec![pool], listeners: vec![listener] }

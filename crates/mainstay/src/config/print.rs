@@ -1,6 +1,6 @@
 //! A configuration as TOML, in its shortest form. What it prints reads back as the same.
 
-use super::defs::{ACT, ADMIN, GUARD, LEASE, LIMIT, LISTEN, LOG, POOL, RETRY, RUN, STORE, Setting};
+use super::defs::{ACT, ADMIN, GUARD, LEASE, LIMIT, LISTEN, LOG, POOL, RETRY, RUN, STORE, Setting, TLS};
 use super::typed::{Config, Spanned};
 
 /// The TOML of `config`. Names must be such that the conversion takes them; others are quoted.
@@ -18,6 +18,7 @@ pub fn print(config: &Config) -> String {
     });
     named("retry", &mut config.retries, &mut text, |retry, text| keys(RETRY, retry, text));
     named("limit", &mut config.limits, &mut text, |limit, text| keys(LIMIT, limit, text));
+    named("tls", &mut config.tls, &mut text, |tls, text| keys(TLS, tls, text));
     single("store", STORE, &mut config.store, &mut text);
     named("lease", &mut config.leases, &mut text, |lease, text| keys(LEASE, lease, text));
     named("guard", &mut config.guards, &mut text, |guard, text| keys(GUARD, guard, text));
@@ -64,4 +65,4 @@ pub(super) fn key(name: &str) -> String {
 }
 
 /// So many keys of a listener come before what it does.
-const FIRST: usize = 3;
+const FIRST: usize = 4;

@@ -3,10 +3,12 @@
 //! `None` means "not typed": defaults are filled in by the conversion, in one place.
 
 mod lease;
+mod tls;
 
 use std::time::Duration;
 
 pub use self::lease::{Guard, Hold, Hook, Lease, Progress, Ready, Restart, Store};
+pub use self::tls::Tls;
 
 /// A place in one of the files read (a configuration may include others).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct Config {
     pub retries: Vec<(Spanned<String>, Retry)>,
     /// `[limit.NAME]`; `default` holds where none is named.
     pub limits: Vec<(Spanned<String>, Limit)>,
+    /// `[tls.NAME]`
+    pub tls: Vec<(Spanned<String>, Tls)>,
     /// `[store]`
     pub store: Store,
     /// `[lease.NAME]`
@@ -102,6 +106,8 @@ pub struct Pool {
     pub checks: Vec<Spanned<Check>>,
     /// Passive removal, where a node says nothing of its own.
     pub eject: Maybe<Eject>,
+    /// Name of a `[tls.NAME]`.
+    pub tls: Maybe<String>,
     /// Longest time for a connection attempt.
     pub connect: Maybe<Duration>,
     /// Idle connections kept per node and worker.
@@ -191,6 +197,8 @@ pub struct Check {
     pub tcp: Maybe<bool>,
     /// Another port than the node's.
     pub port: Maybe<u16>,
+    /// Name of a `[tls.NAME]`, or `off`.
+    pub tls: Maybe<String>,
     /// HTTP method.
     pub method: Maybe<String>,
     /// Host field.
@@ -222,6 +230,8 @@ pub struct Check {
 pub struct Listen {
     /// Addresses: `host:port`, `:port`, `[v6]:port` or `unix:/path`. A string or a list.
     pub at: Vec<Spanned<String>>,
+    /// Name of a `[tls.NAME]`.
+    pub tls: Maybe<String>,
     /// Host names of this virtual server; none: every name.
     pub names: Vec<Spanned<String>>,
     /// Whether it answers for names no other listener of the address has.
@@ -242,27 +252,6 @@ pub struct Listen {
     pub access_log: Maybe<bool>,
     /// TCP: end a session that is silent both ways for this long.
     pub idle: Maybe<Duration>,
-    /// What is said where `to` is a database.
-    pub database: OfDatabase,
-}
-
-/// The keys of a listener whose `to` is a database; they stand directly in its table.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct OfDatabase {
-    /// The lease in whose tenures it can be reached.
-    pub lease: Maybe<String>,
-    /// What waits while there is no primary.
-    pub hold: Maybe<Hold>,
-    /// Longest time to a client's first byte.
-    pub handshake: Maybe<Duration>,
-    /// File with the password of the url's user.
-    pub password_file: Maybe<String>,
-    /// File of certificates that the hosts' own are signed by.
-    pub ca: Maybe<String>,
-    /// How often each host is asked.
-    pub ask_every: Maybe<Duration>,
-    /// Longest time for its answer.
-    pub ask_timeout: Maybe<Duration>,
 }
 
 /// An entry of `routes`.

@@ -5,7 +5,6 @@ use mainstay_proxy::params::Plan;
 use super::Args;
 use super::settings::Settings;
 use crate::config;
-use crate::config::databases::Database;
 use crate::config::leases::Leases;
 
 /// What is run.
@@ -15,8 +14,6 @@ pub(super) struct Loaded {
     pub(super) settings: Settings,
     /// The leases it keeps or follows.
     pub(super) leases: Option<Leases>,
-    /// The databases that its listeners lead to.
-    pub(super) databases: Vec<Database>,
     /// Remarks on the file, as sentences with their places.
     pub(super) notes: Vec<String>,
 }
@@ -37,12 +34,6 @@ impl Args {
             guards.for_each(|guard| guard.restart = None);
         }
         let notes = loaded.notes.iter().map(|note| note.render(&loaded.sources)).collect();
-        Ok(Loaded {
-            plan: loaded.plan,
-            settings: Settings::of(&loaded.process),
-            leases: loaded.leases,
-            databases: loaded.databases,
-            notes,
-        })
+        Ok(Loaded { plan: loaded.plan, settings: Settings::of(&loaded.process), leases: loaded.leases, notes })
     }
 }

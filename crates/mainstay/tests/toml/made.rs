@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::config::typed::{
     Act, Admin, Check, Config, Eject, ErrorPage, Guard, Hold, Hook, Lease, Limit, Listen, Log, Maybe, Mirror, Node,
-    Policy, Pool, Progress, Ready, Restart, Retry, Route, Run, Span, Spanned, Store,
+    Policy, Pool, Progress, Ready, Restart, Retry, Route, Run, Span, Spanned, Store, Tls,
 };
 
 /// A source of configurations.
@@ -24,6 +24,7 @@ impl Made {
             listens: self.tables(Self::listen),
             retries: self.tables(Self::retry),
             limits: self.tables(Self::limit),
+            tls: self.tables(Self::tls),
             store: Store { url: self.text(), password_file: self.text(), ca: self.text(), timeout: self.time() },
             leases: self.tables(Self::lease),
             guards: self.tables(Self::guard),
@@ -36,6 +37,7 @@ impl Made {
             policy: self.maybe(Self::policy),
             checks: self.list(Self::check),
             eject: self.maybe(Self::eject),
+            tls: self.text(),
             connect: self.time(),
             keep_idle: self.count(),
             idle: self.time(),
@@ -92,6 +94,7 @@ impl Made {
             http: self.text(),
             tcp: self.flag(),
             port: self.maybe(|made| made.0.u16(..)),
+            tls: self.text(),
             method: self.text(),
             host: self.text(),
             status: self.list(Self::status_or_word),
@@ -110,6 +113,7 @@ impl Made {
     fn listen(&mut self) -> Listen {
         Listen {
             at: self.list(Self::word),
+            tls: self.text(),
             names: self.list(Self::word),
             default: self.flag(),
             action: self.act(),
@@ -120,6 +124,24 @@ impl Made {
             owner: self.text(),
             access_log: self.flag(),
             idle: self.time(),
+        }
+    }
+
+    fn tls(&mut self) -> Tls {
+        Tls {
+            cert: self.list(Self::word),
+            key: self.list(Self::word),
+            client_ca: self.list(Self::word),
+            client: self.text(),
+            client_names: self.list(Self::word),
+            identity: self.text(),
+            handshake: self.time(),
+            ca: self.list(Self::word),
+            verify: self.text(),
+            name: self.text(),
+            sni: self.flag(),
+            crl: self.list(Self::word),
+            versions: self.list(Self::word),
         }
     }
 

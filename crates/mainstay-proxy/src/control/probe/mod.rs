@@ -14,8 +14,11 @@ use mainstay_io::stream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
-use crate::params::{Checker, Pattern, Probe};
+use mainstay_tls::Refusal;
+
+use crate::params::{Checker, Encrypted, Pattern, Probe};
 use crate::view::Endpoint;
 
 /// One check to be made.
@@ -26,6 +29,8 @@ pub(super) struct Job {
     pub(super) endpoints: Arc<[Endpoint]>,
     /// The node's own name and port, as a Host field has it.
     pub(super) host: String,
+    /// What is spoken below what is asked.
+    pub(super) tls: Option<Encrypted>,
     /// Longest time for all of it.
     pub(super) timeout: Duration,
 }
@@ -51,7 +56,7 @@ pub(super) enum Life {
 /// Makes the check.
 pub(super) async fn run(job: &Job) -> Result<(), CheckFault> {
     let check = async {
-        let stream = connect(&job.endpoints, job.timeout).await?;
+        let stream = connect(job).await?;
         match &job.ask {
             Ask::Life(Life::Connect) => Ok(()),
             Ask::Life(Life::Http) => http::any_answer(stream, &job.host).await,
@@ -71,6 +76,8 @@ pub(super) enum CheckFault {
     Unresolved,
     /// It took no connection.
     Connect(io::ErrorKind),
+    /// It took a connection, but there is no TLS with it.
+    Tls(Refusal),
     /// There was no full answer in this time.
     Timeout(Duration),
     /// The connection broke.
@@ -95,6 +102,7 @@ impl fmt::Display for CheckFault {
             Self::Unresolved => f.write_str("its name was never resolved"),
             Self::Connect(io::ErrorKind::WouldBlock) => f.write_str("takes no more connections"),
             Self::Connect(kind) => write!(f, "{kind}"),
+            Self::Tls(refusal) => f.write_str(refusal.phrase()),
             Self::Timeout(time) => write!(f, "no answer in {time:?}"),
             Self::Broken(kind) => write!(f, "connection broke: {kind}"),
             Self::Closed => f.write_str("closed before a full answer"),
@@ -146,16 +154,21 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Connects to the first endpoint that takes it. Each has its share of the time, so that an address that swallows
 /// packets does not keep the next one from being tried.
-async fn connect(endpoints: &[Endpoint], time: Duration) -> Result<Box<dyn Stream>, CheckFault> {
-    let share = time / u32::try_from(endpoints.len()).unwrap_or(u32::MAX).max(1);
+async fn connect(job: &Job) -> Result<Box<dyn Stream>, CheckFault> {
+    let time = job.timeout;
+    let share = time / u32::try_from(job.endpoints.len()).unwrap_or(u32::MAX).max(1);
     let mut fault = CheckFault::Unresolved;
-    for endpoint in endpoints {
+    for endpoint in job.endpoints.iter() {
         let connecting = async {
             let stream: io::Result<Box<dyn Stream>> = match endpoint {
                 Endpoint::Tcp(address) => stream::connect(*address).await.map(|stream| Box::new(stream) as _),
                 Endpoint::Unix(path) => UnixStream::connect(path).await.map(|stream| Box::new(stream) as _),
             };
-            stream.map_err(|error| CheckFault::Connect(error.kind()))
+            let stream = stream.map_err(|error| CheckFault::Connect(error.kind()))?;
+            match &job.tls {
+                None => Ok(stream),
+                Some(tls) => encrypt(stream, tls).await,
+            }
         };
         match within(share, connecting).await {
             Ok(stream) => return Ok(stream),
@@ -164,6 +177,18 @@ async fn connect(endpoints: &[Endpoint], time: Duration) -> Result<Box<dyn Strea
         }
     }
     Err(fault)
+}
+
+/// Encrypts a connection that was just opened.
+async fn encrypt(stream: Box<dyn Stream>, tls: &Encrypted) -> Result<Box<dyn Stream>, CheckFault> {
+    let config = Arc::clone(&tls.client.live().current().config);
+    match TlsConnector::from(config).connect(tls.host.clone(), stream).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => {
+            let known = error.get_ref().and_then(|inner| inner.downcast_ref::<mainstay_tls::Error>());
+            Err(known.map_or(CheckFault::Tls(Refusal::Ended), |error| CheckFault::Tls(Refusal::of(error))))
+        }
+    }
 }
 
 async fn within<T>(time: Duration, what: impl Future<Output = Result<T, CheckFault>>) -> Result<T, CheckFault> {

@@ -109,6 +109,7 @@ pub(super) fn checker(address: Address) -> Checker {
     Checker {
         name: "/upcheck".into(),
         address,
+        tls: None,
         probe: Probe::Http(HttpProbe {
             method: "GET".into(),
             target: "/upcheck".into(),
@@ -178,6 +179,7 @@ pub(super) fn pool(name: &str, nodes: Vec<Node>) -> Pool {
         queue: Queue { length: 0, wait: Duration::ZERO },
         hold: Hold { requests: 0, bytes: 0, time: Duration::ZERO },
         budget: Budget { ratio: 0.2, per_second: 10 },
+        tls: None,
         slow_start: Duration::ZERO,
         resolve_every: Duration::from_millis(20),
         doubt_after: Duration::from_millis(200),

@@ -11,12 +11,24 @@ use crate::config::typed::{Check, Maybe, Span, Spanned};
 pub(super) struct Checking {
     pub(super) span: Span,
     pub(super) port: Option<u16>,
+    /// Name of a `[tls.NAME]`, or `off`.
+    pub(super) tls: Maybe<String>,
     pub(super) probe: Probe,
     pub(super) every: Duration,
     pub(super) every_in_doubt: Duration,
     pub(super) timeout: Duration,
     pub(super) rise: u32,
     pub(super) fall: u32,
+}
+
+impl Checking {
+    /// What it speaks over TLS.
+    pub(super) fn protocols(&self) -> &'static [&'static str] {
+        match self.probe {
+            Probe::Http(_) => &["http/1.1"],
+            Probe::Tcp { .. } => &[],
+        }
+    }
 }
 
 /// Converts a check; `None` when it is not clear what it asks.
@@ -38,6 +50,7 @@ pub(super) fn check(cx: &mut Cx<'_>, typed: &Spanned<Check>) -> Option<Checking>
     Some(Checking {
         span,
         port: check.port.map(|port| port.value),
+        tls: check.tls.clone(),
         probe,
         every,
         every_in_doubt: cx.positive(check.every_in_doubt, "checks with a pause", "\"10ms\"", in_doubt).min(every),

@@ -30,6 +30,12 @@ fn unused(cx: &mut Cx<'_>, rules: &Rules) {
                 .help(format!("write `to = \"http://{}\"` into a listener or a route, or remove the pool", name.value));
         }
     }
+    for (index, (name, _)) in config.tls.iter().enumerate() {
+        if !cx.tls.uses(index) {
+            cx.fault(name.span, format!("nothing uses [tls.{}]", name.value))
+                .help(format!("write `tls = \"{}\"` into a listener or a pool, or remove the table", name.value));
+        }
+    }
     for (kind, name) in rules.unused() {
         let name_of = &name.value;
         cx.fault(name.span, format!("nothing uses [{kind}.{name_of}]"))

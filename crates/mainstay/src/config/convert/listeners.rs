@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use mainstay_proxy::params::{At, Http, Listener, Service, Site, Tcp};
 
 use super::target::{self, Scheme};
-use super::{Cx, Rules, act, address, agree, databases, http, or, owner};
+use super::{Cx, Rules, act, address, agree, http, or, owner, tls};
 use crate::config::defaults;
 use crate::config::typed::{Listen, Span, Spanned};
 
@@ -61,11 +61,20 @@ pub(super) fn convert(cx: &mut Cx<'_>, rules: &mut Rules) -> Built {
         let name = listener_name(first, &group.place);
         let at = at(cx, &group);
         let Some(service) = service(cx, &group, &does) else { continue };
+        let protocols: &[&str] = if service.is_ok() { HTTP_PROTOCOLS } else { &[] };
+        let tls = tls::server(cx, &group.members, protocols);
+        let service = match service {
+            Ok(mut sites) => {
+                tls::tell_identity(cx, &group.members, &mut sites);
+                Ok(sites)
+            }
+            Err(tcp) => Err(tcp),
+        };
         let service = match service {
             Ok(sites) => Service::Http(Box::new(Http { sites, limits, access_log })),
             Err(tcp) => Service::Tcp(Tcp { access_log, ..tcp }),
         };
-        built.listeners.push(Listener { name: name.into(), at, backlog, max_connections, service });
+        built.listeners.push(Listener { name: name.into(), at, backlog, max_connections, tls, service });
     }
     built
 }
@@ -119,17 +128,11 @@ fn place(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<Result<SocketAddr, 
 }
 
 fn does(cx: &mut Cx<'_>, rules: &mut Rules, name: &Spanned<String>, listen: &Listen) -> Option<Does> {
-    if databases::is_one(listen) {
-        unfit(cx, listen);
-        return databases::convert(cx, name, listen).map(Does::Tcp);
-    }
-    databases::not_one(cx, listen);
     let is_tcp = listen.action.to.as_ref().is_some_and(|to| to.value.starts_with("tcp://"));
     if is_tcp { tcp(cx, rules, listen).map(Does::Tcp) } else { Some(Does::Http(http::site(cx, rules, name, listen))) }
 }
 
-/// Reports what only goes with HTTP.
-fn unfit(cx: &mut Cx<'_>, listen: &Listen) {
+fn tcp(cx: &mut Cx<'_>, rules: &mut Rules, listen: &Listen) -> Option<Tcp> {
     let act = &listen.action;
     let mut unfit: Vec<(&str, Span)> = act::typed_keys(act)
         .into_iter()
@@ -144,18 +147,13 @@ fn unfit(cx: &mut Cx<'_>, listen: &Listen) {
         cx.fault(span, format!("`{key}` is of HTTP listeners, and this one passes bytes on"))
             .help("leave it out, or write \"http://\" in `to`");
     }
-}
-
-fn tcp(cx: &mut Cx<'_>, rules: &mut Rules, listen: &Listen) -> Option<Tcp> {
-    unfit(cx, listen);
-    let act = &listen.action;
     let typed = act.to.as_ref()?;
     let retry = rules.retry(cx, &act.retry);
     let idle_timeout = cx.positive(listen.idle, "a time", "\"1m\"", defaults::SESSION_IDLE);
     let to = target::parse(cx, typed).filter(|to| to.scheme == Scheme::Tcp)?;
     let index = target::pool(cx, &to, typed.span)?;
     let pool = cx.uses.add(index, to.port, typed.span);
-    Some(Tcp { pool, idle_timeout, tries: retry.tries, tries_within: retry.within, access_log: true, postgres: None })
+    Some(Tcp { pool, idle_timeout, tries: retry.tries, tries_within: retry.within, access_log: true })
 }
 
 /// The sites of an address (`Ok`), or its TCP service (`Err`).
@@ -240,3 +238,6 @@ fn mode(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<u32> {
     }
     bits
 }
+
+/// What HTTP listeners speak over TLS, in order of preference.
+const HTTP_PROTOCOLS: &[&str] = &["http/1.1"];

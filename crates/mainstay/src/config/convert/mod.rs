@@ -6,7 +6,6 @@ mod address;
 mod agree;
 mod checks;
 mod cross;
-mod databases;
 mod guards;
 mod http;
 mod leader;
@@ -20,6 +19,7 @@ mod process;
 mod rules;
 mod target;
 mod template;
+mod tls;
 
 use std::path::Path;
 
@@ -29,7 +29,6 @@ use self::names::Broken;
 use self::pools::Uses;
 pub use self::process::admin_address;
 use self::rules::Rules;
-use super::databases::Database;
 use super::fault::{Fault, Report};
 use super::leases::Leases;
 use super::map::Maps;
@@ -42,7 +41,6 @@ pub(super) struct Converted {
     pub(super) plan: Plan,
     pub(super) process: Process,
     pub(super) leases: Option<Leases>,
-    pub(super) databases: Vec<Database>,
 }
 
 /// Converts a configuration. Every fault goes to `report`; without one there, the result is what the program runs.
@@ -55,8 +53,17 @@ pub(super) fn convert(
     report: &mut Report,
 ) -> Converted {
     let broken = Broken::new(config, report);
-    let mut cx =
-        Cx { config, sources, report, maps, broken, uses: Uses::default(), databases: Vec::new(), unsure: false };
+    let mut cx = Cx {
+        config,
+        sources,
+        report,
+        maps,
+        broken,
+        uses: Uses::default(),
+        unsure: false,
+        folder,
+        tls: tls::Known::default(),
+    };
     names::check(&mut cx);
     let mut rules = Rules::new(&mut cx);
     let built = listeners::convert(&mut cx, &mut rules);
@@ -66,8 +73,7 @@ pub(super) fn convert(
     let process = process::convert(&mut cx);
     let leases = leases::convert(&mut cx, folder);
     cx.maps.check(cx.report);
-    let databases = cx.databases;
-    Converted { plan, process, leases, databases }
+    Converted { plan, process, leases }
 }
 
 /// What every part of the conversion needs.
@@ -78,10 +84,11 @@ struct Cx<'c> {
     maps: &'c mut Maps,
     broken: Broken,
     uses: Uses,
-    /// The databases that listeners lead to.
-    databases: Vec<Database>,
     /// Whether something refers to a name that could not be read or found.
     unsure: bool,
+    /// The configuration's folder.
+    folder: Option<&'c Path>,
+    tls: tls::Known,
 }
 
 impl Cx<'_> {

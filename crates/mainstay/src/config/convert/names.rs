@@ -45,6 +45,7 @@ pub(super) fn check(cx: &mut Cx<'_>) {
     unique(cx, "listen", config.listens.iter().map(|(name, _)| name));
     unique(cx, "retry", config.retries.iter().map(|(name, _)| name));
     unique(cx, "limit", config.limits.iter().map(|(name, _)| name));
+    unique(cx, "tls", config.tls.iter().map(|(name, _)| name));
     unique(cx, "lease", config.leases.iter().map(|(name, _)| name));
     unique(cx, "guard", config.guards.iter().map(|(name, _)| name));
 }
@@ -74,7 +75,8 @@ fn all_names(config: &Config) -> impl Iterator<Item = &Spanned<String>> {
     let listens = config.listens.iter().map(|(name, _)| name);
     let retries = config.retries.iter().map(|(name, _)| name);
     let limits = config.limits.iter().map(|(name, _)| name);
+    let tls = config.tls.iter().map(|(name, _)| name);
     let leases = config.leases.iter().map(|(name, _)| name);
     let guards = config.guards.iter().map(|(name, _)| name);
-    pools.chain(listens).chain(retries).chain(limits).chain(leases).chain(guards)
+    pools.chain(listens).chain(retries).chain(limits).chain(tls).chain(leases).chain(guards)
 }

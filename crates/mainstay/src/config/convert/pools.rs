@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_proxy::params::{
-    Address, AllOut, Budget, Checker, CheckerId, Eject, Failback, HashKey, Node, Policy, Pool, PoolId, Queue, Role,
+    Address, AllOut, Budget, Checker, CheckerId, Eject, Encrypted, Failback, HashKey, Node, Policy, Pool, PoolId,
+    Queue, Role,
 };
+use mainstay_tls::{Client, ServerName};
 
 use super::address::{self, Host, Place};
 use super::checks::{self, Checking};
-use super::{Cx, leader, or, template};
+use super::{Cx, leader, or, template, tls};
 use crate::config::typed::{self, Maybe, Span, Spanned};
 use crate::config::{defaults, units};
 
@@ -21,27 +23,25 @@ pub(super) struct Uses {
 }
 
 struct Use {
-    /// Index of the typed pool; that of none where the pool is `whole`.
     pool: usize,
     port: Option<u16>,
     span: Span,
     read_timeout: Option<Spanned<Duration>>,
-    /// The pool itself, where no table describes it.
-    whole: Option<Pool>,
+}
+
+impl Use {
+    /// What its nodes are spoken to over TLS.
+    fn protocols(&self) -> &'static [&'static str] {
+        if self.read_timeout.is_some() { &["http/1.1"] } else { &[] }
+    }
 }
 
 impl Uses {
-    /// Notes a pool that no table describes, and returns its id in the plan.
-    pub(super) fn add_whole(&mut self, pool: Pool, span: Span) -> PoolId {
-        self.uses.push(Use { pool: usize::MAX, port: None, span, read_timeout: None, whole: Some(pool) });
-        PoolId(u32::try_from(self.uses.len() - 1).unwrap_or(u32::MAX))
-    }
-
     /// Notes that a pool is used with a port, and returns its id in the plan.
     pub(super) fn add(&mut self, pool: usize, port: Option<u16>, span: Span) -> PoolId {
         let found = self.uses.iter().position(|used| used.pool == pool && used.port == port);
         let at = found.unwrap_or_else(|| {
-            self.uses.push(Use { pool, port, span, read_timeout: None, whole: None });
+            self.uses.push(Use { pool, port, span, read_timeout: None });
             self.uses.len() - 1
         });
         PoolId(u32::try_from(at).unwrap_or(u32::MAX))
@@ -70,10 +70,9 @@ impl Uses {
 /// Converts every pool; those that nobody uses only to find their faults.
 pub(super) fn convert(cx: &mut Cx<'_>) -> (Vec<Pool>, Vec<Checker>) {
     let config = cx.config;
-    let mut uses = std::mem::take(&mut cx.uses);
+    let uses = std::mem::take(&mut cx.uses);
     let mut checkers = Checkers::default();
-    let whole = uses.uses.iter_mut().enumerate().filter_map(|(at, used)| Some((at, used.whole.take()?)));
-    let mut built: HashMap<usize, Pool> = whole.collect();
+    let mut built: HashMap<usize, Pool> = HashMap::new();
     for (index, (name, typed)) in config.pools.iter().enumerate() {
         let mut own = uses.uses.iter().enumerate().filter(|(_, used)| used.pool == index).peekable();
         let several = own.clone().count() > 1;
@@ -89,8 +88,12 @@ pub(super) fn convert(cx: &mut Cx<'_>) -> (Vec<Pool>, Vec<Checker>) {
             if let (true, Some(port)) = (several, used.port) {
                 pool.name = format!("{}:{port}", name.value).into();
             }
+            pool.tls = typed.tls.as_ref().and_then(|tls| tls::client(cx, tls, used.protocols()));
             pool.doubt_after = doubt_after(cx, typed, used);
-            pool.nodes = nodes.iter().filter_map(|node| node.build(cx, name, used, &checking, &mut checkers)).collect();
+            pool.nodes = nodes
+                .iter()
+                .filter_map(|node| node.build(cx, name, used, &checking, pool.tls.as_ref(), &mut checkers))
+                .collect();
             unneeded_port(cx, &nodes, used);
             built.insert(at, pool);
         }
@@ -161,6 +164,7 @@ impl Parsed {
         pool: &Spanned<String>,
         used: &Use,
         checking: &[Checking],
+        tls: Option<&Arc<Client>>,
         all: &mut Checkers,
     ) -> Option<Node> {
         let Resolved { name, address } = self.place(cx, pool, Some(used))?;
@@ -170,7 +174,8 @@ impl Parsed {
                 None => address.clone(),
                 Some(port) => self.check_address(cx, pool, &address, port, check.span)?,
             };
-            Some(all.id(check, address))
+            let tls = self.check_tls(cx, &name, check, tls);
+            Some(all.id(check, address, tls))
         });
         let checks = checks.collect();
         Some(Node {
@@ -183,6 +188,22 @@ impl Parsed {
             checks,
             holder: self.holder.clone(),
         })
+    }
+
+    /// What is spoken below a check: what the pool speaks, unless it says otherwise or is on another port.
+    fn check_tls(&self, cx: &mut Cx<'_>, node: &str, check: &Checking, own: Option<&Arc<Client>>) -> Option<Encrypted> {
+        let client = match &check.tls {
+            Some(typed) if typed.value == "off" => None,
+            Some(typed) => tls::client(cx, typed, check.protocols()),
+            None if check.port.is_some() => None,
+            None => own.cloned(),
+        }?;
+        let host = client.settings.host.clone().or_else(|| tls_host(node));
+        if host.is_none() {
+            cx.fault(self.at.span, format!("\"{}\" has no name that a certificate could have", self.at.value))
+                .help("add `name` to the [tls.NAME]");
+        }
+        Some(Encrypted { host: host?, client })
     }
 
     /// The host with the check's port: what that is mapped to, or that port where the node is mapped to.
@@ -211,6 +232,12 @@ impl Parsed {
     }
 }
 
+/// The name that a node's certificate must have.
+fn tls_host(node: &str) -> Option<ServerName<'static>> {
+    let (host, _) = node.rsplit_once(':').filter(|_| !node.starts_with("unix:"))?;
+    ServerName::try_from(host.trim_start_matches('[').trim_end_matches(']').to_owned()).ok()
+}
+
 fn mapped(cx: &mut Cx<'_>, to: &str, port: Option<u16>) -> Option<Address> {
     match address::node(to) {
         Ok(Place::Unix(path)) => Some(Address::Unix(path)),
@@ -237,10 +264,11 @@ struct Checkers {
 }
 
 impl Checkers {
-    fn id(&mut self, check: &Checking, address: Address) -> CheckerId {
+    fn id(&mut self, check: &Checking, address: Address, tls: Option<Encrypted>) -> CheckerId {
         let name = checks::name(&check.probe, &address::show(&address)).into();
         let Checking { every, every_in_doubt, timeout, rise, fall, .. } = *check;
-        let checker = Checker { name, address, probe: check.probe.clone(), every, every_in_doubt, timeout, rise, fall };
+        let checker =
+            Checker { name, address, tls, probe: check.probe.clone(), every, every_in_doubt, timeout, rise, fall };
         let found = self.all.iter().position(|known| *known == checker);
         let at = found.unwrap_or_else(|| {
             self.all.push(checker);
@@ -322,6 +350,7 @@ fn common(cx: &mut Cx<'_>, name: &Spanned<String>, pool: &typed::Pool) -> Pool {
         nodes: Vec::new(),
         policy: pool.policy.as_ref().map_or(Policy::Spread, |typed| policy(cx, &typed.value, true)),
         all_out: pool.all_out.as_ref().map_or(AllOut::Refuse, |typed| failing(cx, typed)),
+        tls: None,
         connect_timeout: cx.positive(pool.connect, "a time to connect", "\"10ms\"", defaults::CONNECT),
         keep_idle: or(pool.keep_idle, defaults::KEEP_IDLE),
         idle_timeout: cx.positive(
@@ -338,7 +367,7 @@ fn common(cx: &mut Cx<'_>, name: &Spanned<String>, pool: &typed::Pool) -> Pool {
         ),
         max_connections: limit(cx, pool.max_connections),
         queue: queue(cx, pool),
-        hold: leader::hold(cx, &pool.hold, defaults::HOLD),
+        hold: leader::hold(cx, pool),
         budget: Budget {
             ratio: or(pool.retry_ratio, defaults::RETRY_RATIO),
             per_second: or(pool.retry_per_second, defaults::RETRY_PER_SECOND),

@@ -29,6 +29,13 @@ pub(in crate::config) static CHECK: &[Setting<Check>] = &[
         doc: "The port that is checked, where it is not the one that is used.",
     },
     Setting {
+        key: "tls",
+        field: &Of(|check: &mut Check| &mut check.tls, Text("a name, or `\"off\"`")),
+        default: Standard::Words("the pool's; `\"off\"` where the check has a `port` of its own"),
+        example: r#""node""#,
+        doc: "The `[tls.NAME]` that says what is spoken below the check.",
+    },
+    Setting {
         key: "method",
         field: &Of(|check: &mut Check| &mut check.method, Text("a method")),
         default: Standard::Words("`\"GET\"`"),

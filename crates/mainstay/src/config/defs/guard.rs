@@ -130,9 +130,9 @@ pub(in crate::config) static GUARD: &[Setting<Guard>] = &[
     Setting {
         key: "kill_after",
         field: &Of(|guard: &mut Guard| &mut guard.kill_after, Time),
-        default: Standard::Words("`\"1m\"`; the lease's `ttl` where the store is a file"),
+        default: Standard::Time(defaults::KILL_AFTER),
         example: r#""20s""#,
-        doc: "How long it stays frozen before it is killed after all. Where the store is a file nobody else takes over before that.",
+        doc: "How long it stays frozen before it is killed after all.",
     },
     Setting {
         key: "priority",

@@ -14,6 +14,7 @@ mod pool;
 mod process;
 mod rules;
 mod tables;
+mod tls;
 
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ pub(super) use self::pool::{EJECT, NODE, POOL};
 pub(super) use self::process::{ADMIN, LOG, RUN};
 pub(super) use self::rules::{LIMIT, RETRY};
 pub(super) use self::tables::{Section, sections};
+pub(super) use self::tls::TLS;
 
 /// A value of a TOML file with its place.
 pub(super) type Value<'i> = TomlSpanned<DeValue<'i>>;

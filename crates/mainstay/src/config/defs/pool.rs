@@ -45,6 +45,13 @@ pub(in crate::config) static POOL: &[Setting<Pool>] = &[
         doc: "Takes a node out after consecutive failures of live traffic, for a while. `\"off\"`: never.",
     },
     Setting {
+        key: "tls",
+        field: &Of(|pool: &mut Pool| &mut pool.tls, Text("a name")),
+        default: Standard::Words("none: bytes go as they are"),
+        example: r#""node""#,
+        doc: "The `[tls.NAME]` that says what nodes have to show, and are shown.",
+    },
+    Setting {
         key: "connect",
         field: &Of(|pool: &mut Pool| &mut pool.connect, Time),
         default: Standard::Time(defaults::CONNECT),

@@ -2,7 +2,7 @@
 
 use super::{
     ACT, ADMIN, CHECK, EJECT, ERROR_PAGE, GUARD, HOLD, HOOK, LEASE, LIMIT, LISTEN, LOG, MIRROR, NODE, POOL, PROGRESS,
-    READY, RESTART, RETRY, ROUTE, RUN, STORE, Setting,
+    READY, RESTART, RETRY, ROUTE, RUN, STORE, Setting, TLS,
 };
 
 /// A table of settings.
@@ -66,6 +66,12 @@ pub(in crate::config) fn sections() -> Vec<Section> {
             "[limit.NAME]",
             "What clients may send and how long they may take. `[limit.default]` holds where no other is named.",
             rows(LIMIT),
+        ),
+        section(
+            "[tls.NAME]",
+            "Certificates, keys and anchors, of listeners or towards nodes. See [TLS](../tls.md). Files are read again when \
+             they change.",
+            rows(TLS),
         ),
         section("[store]", "Where leases are kept. Only where there is a `[lease.NAME]`.", rows(STORE)),
         section(

@@ -6,7 +6,7 @@ use ::toml::de::{DeTable, DeValue};
 
 pub(super) use self::decoder::{Decoder, Part, in_order};
 
-use super::defs::{ACT, ADMIN, GUARD, LEASE, LIMIT, LISTEN, LOG, POOL, RETRY, RUN, STORE, Setting, Value};
+use super::defs::{ACT, ADMIN, GUARD, LEASE, LIMIT, LISTEN, LOG, POOL, RETRY, RUN, STORE, Setting, TLS, Value};
 use super::fault::{Report, did_you_mean};
 use super::source::Sources;
 use super::typed::{Config, Listen, Span, Spanned};
@@ -42,6 +42,7 @@ fn config(root: &DeTable<'_>, cx: &mut Decoder<'_>) -> Config {
             "pool" => config.pools = named(POOL, name, value, cx),
             "retry" => config.retries = named(RETRY, name, value, cx),
             "limit" => config.limits = named(LIMIT, name, value, cx),
+            "tls" => config.tls = named(TLS, name, value, cx),
             "store" => single(&mut config.store, STORE, name, value, cx),
             "lease" => config.leases = named(LEASE, name, value, cx),
             "guard" => config.guards = named(GUARD, name, value, cx),
@@ -159,7 +160,8 @@ fn line_of(text: &str, at: u32) -> usize {
 }
 
 /// Every table there is.
-const TABLES: [&str; 10] = ["pool", "listen", "retry", "limit", "store", "lease", "guard", "run", "admin", "log"];
+const TABLES: [&str; 11] =
+    ["pool", "listen", "retry", "limit", "tls", "store", "lease", "guard", "run", "admin", "log"];
 
 /// Those that hold tables with names.
-const NAMED_TABLES: [&str; 6] = ["pool", "listen", "retry", "limit", "lease", "guard"];
+const NAMED_TABLES: [&str; 7] = ["pool", "listen", "retry", "limit", "tls", "lease", "guard"];
