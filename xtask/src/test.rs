@@ -129,7 +129,17 @@ fn number_before(text: &str, word: &str) -> u64 {
 
 /// Real systems that the tests run: PostgreSQL under the model of Tessera, network namespaces in which the names of the
 /// documents exist, and nginx, which is asked whether it reads its files as Mainstay does.
-const PACKAGES: &[&str] = &["iproute2", "libnginx-mod-stream", "nginx-light", "openssl", "pgbouncer", "postgresql"];
+const PACKAGES: &[&str] = &[
+    "iproute2",
+    "libnginx-mod-stream",
+    "nginx-light",
+    "openssl",
+    "pgbouncer",
+    "postgresql",
+    "python3-jwcrypto",
+    "unzip",
+    "xz-utils",
+];
 /// Builds geth.
 const GO: &str = "golang-go";
 /// Lines shown again of a step that failed.

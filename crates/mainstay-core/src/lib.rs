@@ -7,6 +7,7 @@
 
 pub mod balance;
 mod budget;
+pub mod database;
 mod doubt;
 mod ejection;
 pub mod guard;

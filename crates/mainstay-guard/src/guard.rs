@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -245,6 +245,7 @@ impl Guard {
                 freeze: self.rules.freeze,
                 stop_signal: self.params.stop_signal,
                 cgroup: self.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()),
+                locks: inherit.iter().map(|lock| lock.as_raw_fd()).collect(),
                 command: words.cloned().collect(),
             },
             dir: self.surroundings.dir.clone(),
@@ -268,7 +269,7 @@ impl Guard {
 
     /// Makes ready what a tenure brings. The descriptors to inherit.
     fn grant(&mut self, tenure: &Tenure) -> io::Result<Vec<OwnedFd>> {
-        let grant = self.params.grants.of(tenure.nonce);
+        let grant = self.params.grants.of(tenure.nonce).map_err(io::Error::other)?;
         if let Some(path) = &self.params.password_file {
             let password = grant.password.as_ref().map(|password| password.reveal()).unwrap_or_default();
             let written = write_secret(path, password.as_bytes());

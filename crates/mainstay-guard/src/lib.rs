@@ -15,6 +15,7 @@
 //!   killed by the kernel). The guard that starts next kills them before it reports that the child is gone; on a store
 //!   of one machine they keep the lease's lock until then.
 //! - A sentinel that is stopped while its guard is killed enforces nothing until it goes on.
+//! - A guard that is stopped while no run is there keeps the locks of its tenure.
 //!
 //! Read first: [`Guard::start`], [`Params`], [`sentinel`].
 

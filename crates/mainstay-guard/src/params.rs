@@ -157,30 +157,36 @@ pub struct Grant {
     pub role: Option<Name>,
     /// Its password.
     pub password: Option<Secret>,
-    /// Descriptors that the child inherits, and with it each of its processes: a lock that lives as long as they do.
+    /// Descriptors that the child inherits, and with it each of its processes: locks that live as long as they do. When none
+    /// of them is left, the tenure's time is over and the guard does not react, the sentinel unlocks them, for all who have
+    /// them: [`Grants::of`] must not give one again that is not locked.
     pub inherit: Vec<Arc<OwnedFd>>,
 }
 
 /// Gives what comes with the tenure of a nonce.
 #[derive(Clone)]
-pub struct Grants(Arc<dyn Fn(Nonce) -> Grant + Send + Sync>);
+pub struct Grants(Arc<Give>);
+
+type Give = dyn Fn(Nonce) -> Result<Grant, String> + Send + Sync;
 
 impl Grants {
-    /// Asks this.
+    /// Asks this. An error says why nothing may be started in the tenure any more.
     #[must_use]
-    pub fn new(give: impl Fn(Nonce) -> Grant + Send + Sync + 'static) -> Self {
+    pub fn new(give: impl Fn(Nonce) -> Result<Grant, String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(give))
     }
 
     /// For tenures that bring nothing with them.
     #[must_use]
     pub fn none() -> Self {
-        Self::new(|_| Grant::default())
+        Self::new(|_| Ok(Grant::default()))
     }
 
     /// What comes with this tenure.
-    #[must_use]
-    pub fn of(&self, nonce: Nonce) -> Grant {
+    ///
+    /// # Errors
+    /// Why nothing may be started in it, as a sentence.
+    pub fn of(&self, nonce: Nonce) -> Result<Grant, String> {
         (self.0)(nonce)
     }
 }

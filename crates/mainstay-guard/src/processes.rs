@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use mainstay_io::lock;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
@@ -83,7 +84,7 @@ impl Process {
         open.flatten().filter(|entry| FileId::of(&entry.path()) == Some(file)).any(|entry| {
             let number = entry.file_name();
             let info = std::fs::read_to_string(format!("{folder}/fdinfo/{}", number.to_string_lossy()));
-            info.is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains(" FLOCK ")))
+            info.is_ok_and(|info| lock::shows(&info))
         })
     }
 }

@@ -165,7 +165,8 @@ enum Last {
 impl Keeper {
     async fn run(mut self) {
         match self.hear().await {
-            Last::Gone => {}
+            // The sentinel waits for this, so that it need not do what is for a guard that hears nothing.
+            Last::Gone => drop(rustix::net::shutdown(&self.line.stream, rustix::net::Shutdown::Both)),
             Last::Lost(how) => {
                 self.say(Said::Trouble(format!("the sentinel {how}: everything is killed without it").into())).await;
                 self.kill().await;

@@ -12,6 +12,7 @@ mod exhaustion;
 pub mod inner;
 pub mod lines;
 pub mod listen;
+pub mod lock;
 mod pipes;
 pub mod pump;
 pub mod resolve;

@@ -190,6 +190,17 @@ impl Stream {
         }
     }
 
+    /// Copies what has come and was not read yet into `buf`, and leaves it to be read. Asks the operating system at this
+    /// moment.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing has come, `Unsupported` where the operating system cannot be asked, else its own.
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let socket = self.socket().ok_or(io::ErrorKind::Unsupported)?;
+        let (length, _) = rustix::net::recv(socket, buf, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+        Ok(length)
+    }
+
     /// Whether the peer has said that it sends no more, or is gone, also while bytes of it are still to be read. Asks the
     /// operating system at this moment and leaves the event loop's view as it is.
     #[must_use]

@@ -16,6 +16,7 @@ use crate::control::Control;
 use crate::counters::Registry;
 use crate::params::{At, Listener, Plan};
 use crate::pool::Limits;
+use crate::view::Until;
 use crate::worker::{Birth, Command, Handle, spawn};
 
 /// How a front is run.
@@ -32,8 +33,29 @@ pub struct Options {
 }
 
 /// What is known of each lease, by its name, as whoever keeps it tells it. A lease that a pool follows and that is not
-/// among them has no holder.
-pub type Leases = HashMap<lease::Name, watch::Receiver<LeaseView>>;
+/// among them has no holder. What a pool with [`crate::params::Policy::Writable`] follows is told in the same way: its
+/// holder is the host that may be written to.
+pub type Leases = HashMap<lease::Name, Followed>;
+
+/// What a pool follows.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// How it is, and when that changes.
+    pub view: watch::Receiver<LeaseView>,
+    /// Until when what runs may go on without further news; `None`: as long as nothing else is heard.
+    pub until: Option<Until>,
+    /// What is to be said of the holders that might be, by their names; `None`: what the view says.
+    pub words: Option<watch::Receiver<Words>>,
+}
+
+/// A sentence for each holder there might be, for operators.
+pub type Words = HashMap<Arc<str>, String>;
+
+impl From<watch::Receiver<LeaseView>> for Followed {
+    fn from(view: watch::Receiver<LeaseView>) -> Self {
+        Self { view, until: None, words: None }
+    }
+}
 
 /// A running front.
 pub struct Front {

@@ -222,6 +222,15 @@ pub struct Tcp {
     pub tries_within: Duration,
     /// Whether sessions go to the access log.
     pub access_log: bool,
+    /// What is known of the bytes; `None`: nothing.
+    pub postgres: Option<Postgres>,
+}
+
+/// A TCP listener whose clients speak PostgreSQL's protocol, in which the client speaks first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Postgres {
+    /// Longest time to the client's first byte, before which no node is connected to.
+    pub handshake: Duration,
 }
 
 /// An HTTP listener's work.

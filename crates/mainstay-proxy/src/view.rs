@@ -6,9 +6,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mainstay_core::Moment;
 use mainstay_core::lease::Nonce;
+use mainstay_io::clock;
 
 use crate::params::{Plan, PoolId};
 
@@ -39,6 +41,39 @@ pub struct NodeView {
     /// In a pool that follows a lease: the tenure the node has a part in. When it changes, what runs on the node ends at
     /// once.
     pub tenure: Option<Nonce>,
+    /// Where what runs on the node may go on only for a time: until when.
+    pub until: Option<Until>,
+}
+
+/// A moment until which something may go on, on the clock that counts a suspended machine's sleep (BOOTTIME). It is moved
+/// by whoever keeps a tenure, and looked at by workers before bytes go on: a program that was stopped and woken finds it
+/// over before anything else has been told. Clones are the same moment.
+#[derive(Clone, Debug)]
+pub struct Until(Arc<AtomicU64>);
+
+impl Until {
+    /// One that is over.
+    #[must_use]
+    pub fn over() -> Self {
+        Self(Arc::new(AtomicU64::new(0)))
+    }
+
+    /// Moves it.
+    pub fn set(&self, until: Moment) {
+        self.0.store(until.as_nanos(), Ordering::Release);
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        clock::boot().as_nanos() >= self.0.load(Ordering::Acquire)
+    }
+}
+
+impl PartialEq for Until {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// Whether a node gets new work.

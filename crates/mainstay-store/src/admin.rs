@@ -36,13 +36,12 @@ pub async fn init(settings: &Settings, plans: &[LeasePlan]) -> Result<Vec<String
     }
 }
 
-/// The same as SQL, for an administrator who would rather run it; `None` for a file. Made for this major version of
-/// PostgreSQL.
+/// The same as SQL, for an administrator who would rather run it; `None` for a file. Needs no connection, and no password.
 #[must_use]
-pub fn init_script(settings: &Settings, plans: &[LeasePlan], version: u32) -> Option<String> {
-    match &settings.at {
+pub fn init_script(at: &Location, plans: &[LeasePlan]) -> Option<String> {
+    match at {
         Location::Sqlite(_) => None,
-        Location::Postgres(url) => Some(postgres::script(url, plans, version)),
+        Location::Postgres(url) => Some(postgres::script(url, plans)),
     }
 }
 

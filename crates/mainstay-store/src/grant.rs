@@ -1,8 +1,10 @@
 //! What a child gets with its tenure.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use mainstay_core::lease::Name;
@@ -37,6 +39,19 @@ impl Secret {
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into().into_bytes())
+    }
+
+    /// The first line of a file.
+    ///
+    /// # Errors
+    /// A sentence: it cannot be read, or holds nothing.
+    pub fn from_file(path: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| format!("the password cannot be read from {}: {error}", path.display()))?;
+        match text.lines().next() {
+            Some(line) if !line.is_empty() => Ok(Self::new(line)),
+            _ => Err(format!("the password file {} is empty: write the password into its first line", path.display())),
+        }
     }
 
     /// Draws one that nobody guesses: 256 bits.

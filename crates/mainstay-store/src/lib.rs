@@ -1,7 +1,8 @@
 //! Where leases are kept, and how the previous holder of one is fenced.
 //!
 //! *Does* one request of [`mainstay_core::lease::Request`] as one atomic step in a database, or says that it does not
-//! know whether it did ([`Store::ask`]); and runs the lease's state machine over a store ([`keeper`]). *Never* decides who
+//! know whether it did ([`Store::ask`]); runs the lease's state machine over a store ([`keeper`]); and finds the primary of a
+//! database that nodes write to ([`Database`]). *Never* decides who
 //! may hold a lease (that is `mainstay-core`), never tries a request a second time on its own account, never touches what
 //! is not Mainstay's in a user's database, and never shows a password.
 //!
@@ -29,7 +30,7 @@ pub use history::Entry;
 pub use keeper::Keeper;
 pub use location::{Location, LocationFault};
 pub use mainstay_core::lease::Hint;
-pub use postgres::Url;
+pub use postgres::{Database, DatabaseSettings, HostAddress, HostCounts, HostSight, Sight, Url};
 pub use semantics::apply;
 pub use settings::{LeaseSettings, Settings};
 pub use store::{Asking, Store, Tier};

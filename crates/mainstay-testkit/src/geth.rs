@@ -1,6 +1,5 @@
 //! Real geth nodes.
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::Trouble;
+use crate::cache::Cache;
 use crate::process::{Launch, Process, free_port};
 
 /// A real geth on a development chain of its own, with JSON-RPC over HTTP on 127.0.0.1. Stopped and removed when this is
@@ -60,24 +60,17 @@ impl Geth {
 /// The pinned geth: built once through the Go module proxy and kept in `$MAINSTAY_TEST_CACHE`, or else in
 /// `mainstay-testkit` of the user's cache directory. [`Trouble::Missing`] when there is no Go, or no such build with it.
 pub async fn geth_binary() -> Result<PathBuf, Trouble> {
-    let folder = cache()?.join(format!("geth-{VERSION}"));
-    fs::create_dir_all(&folder).map_err(|error| Trouble::failed("make the cache directory", error))?;
-    let binary = folder.join("geth");
+    let cache = Cache::own(&format!("geth-{VERSION}"))?;
+    let binary = cache.folder.join("geth");
     if binary.exists() {
         return Ok(binary);
     }
     let Some(go) = go() else {
         return Err(Trouble::Missing("no Go to build geth with: install Debian's golang".to_owned()));
     };
-    let lock = File::create(folder.join("lock")).map_err(|error| Trouble::failed("make a lock file", error))?;
-    let taken = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
-    let _held = match taken {
-        Ok(Ok(lock)) => lock,
-        Ok(Err(error)) => return Err(Trouble::failed("lock the cache", error)),
-        Err(error) => return Err(Trouble::failed("lock the cache", error)),
-    };
+    let _held = cache.fill().await?;
     if !binary.exists() {
-        build(&go, &folder).await?;
+        build(&go, &cache.folder).await?;
     }
     Ok(binary)
 }
@@ -106,16 +99,6 @@ fn go() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/local/go/bin")]);
     folders.map(|folder| folder.join("go")).find(|go| go.exists())
-}
-
-fn cache() -> Result<PathBuf, Trouble> {
-    if let Some(folder) = std::env::var_os("MAINSTAY_TEST_CACHE") {
-        return Ok(folder.into());
-    }
-    let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let folder = user.or_else(home).ok_or_else(|| Trouble::Missing("no HOME to keep a built geth in".to_owned()))?;
-    Ok(folder.join("mainstay-testkit"))
 }
 
 /// What it says to `eth_blockNumber`, asked on a connection of its own.

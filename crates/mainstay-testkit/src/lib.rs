@@ -6,8 +6,10 @@
 //!
 //! Read first: [`tessera`], [`Postgres`], [`Process`].
 
+mod cache;
 pub mod child;
 mod geth;
+mod installation;
 mod netns;
 mod postgres;
 mod process;
@@ -16,6 +18,7 @@ pub mod tessera;
 mod trouble;
 
 pub use geth::{Geth, geth_binary};
+pub use installation::Installation;
 pub use netns::Netns;
 pub use postgres::Postgres;
 pub use process::{Launch, Process, free_port, until};

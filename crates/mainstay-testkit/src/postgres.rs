@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::Trouble;
 use crate::process::{Launch, Process, free_port};
+use crate::{Installation, Trouble};
 
 /// A PostgreSQL cluster of one's own: data, unix socket and log in a temporary directory, reachable over that socket and
 /// on 127.0.0.1. Stopped and removed when this is dropped.
@@ -18,6 +18,7 @@ use crate::process::{Launch, Process, free_port};
 pub struct Postgres {
     // Before the directory: it is dropped first.
     process: Process,
+    programs: Installation,
     port: u16,
     dir: TempDir,
 }
@@ -30,26 +31,30 @@ impl Postgres {
 
     /// The same with further settings, as `name=value`.
     pub async fn start_with(settings: &[&str]) -> Result<Self, Trouble> {
-        let binaries = binaries()?;
+        Self::start_as(Installation::usual().await?, settings).await
+    }
+
+    /// The same with the programs of this installation.
+    pub async fn start_as(programs: Installation, settings: &[&str]) -> Result<Self, Trouble> {
         let (dir, user) = folder()?;
         let data = dir.path().join("data");
         let log = dir.path().join("log");
         let initdb = ["-D", &text(&data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"];
-        let make = Launch::new("initdb", binaries.join("initdb")).args(initdb).user(user);
+        let make = Launch::new("initdb", programs.program("initdb")?).args(initdb).user(user);
         make.run(&log, MAKING).await?;
-        Self::serve(dir, free_port()?, settings).await
+        Self::serve(programs, dir, free_port()?, settings).await
     }
 
     /// Makes a standby of this one and starts it. `name` is what the primary knows it by.
     pub async fn standby(&self, name: &str) -> Result<Self, Trouble> {
-        let binaries = binaries()?;
+        let program = self.programs.program("pg_basebackup")?;
         let (dir, user) = folder()?;
         let data = dir.path().join("data");
         let source = format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
         let copy = ["-D", &text(&data), "-R", "-c", "fast", "--no-sync", "-d", &source];
-        let make = Launch::new("pg_basebackup", binaries.join("pg_basebackup")).args(copy).user(user);
+        let make = Launch::new("pg_basebackup", program).args(copy).user(user);
         make.run(&dir.path().join("log"), MAKING).await?;
-        Self::serve(dir, free_port()?, &[]).await
+        Self::serve(self.programs.clone(), dir, free_port()?, &[]).await
     }
 
     /// Makes a primary of this standby, and waits until it is one.
@@ -69,16 +74,16 @@ impl Postgres {
         self.signal(Signal::KILL)
     }
 
-    async fn serve(dir: TempDir, port: u16, more: &[&str]) -> Result<Self, Trouble> {
+    async fn serve(programs: Installation, dir: TempDir, port: u16, more: &[&str]) -> Result<Self, Trouble> {
         let user = rustix::process::geteuid().is_root().then_some("postgres");
         let (data, log) = (dir.path().join("data"), dir.path().join("log"));
         let settings = ["listen_addresses=127.0.0.1", "max_connections=400", "fsync=off", "shared_buffers=16MB"];
-        let server = Launch::new("postgres", binaries()?.join("postgres"))
+        let server = Launch::new("postgres", programs.program("postgres")?)
             .args(["-D", &text(&data), "-k", &text(dir.path()), "-p", &port.to_string()])
             .args(settings.iter().chain(more).flat_map(|setting| ["-c", setting]))
             .user(user)
             .dies_by("QUIT");
-        let mut postgres = Self { process: server.start(&log)?, port, dir };
+        let mut postgres = Self { process: server.start(&log)?, programs, port, dir };
         let config = postgres.config("postgres");
         let ready = async || config.connect(NoTls).await.is_ok();
         postgres.process.ready(STARTING, ready).await?;
@@ -165,14 +170,6 @@ fn folder() -> Result<(TempDir, Option<&'static str>), Trouble> {
 
 fn text(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn binaries() -> Result<PathBuf, Trouble> {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
-    found.retain(|path| path.join("initdb").exists());
-    found.sort();
-    found.pop().ok_or_else(|| Trouble::Missing("no PostgreSQL: install Debian's postgresql".to_owned()))
 }
 
 /// Lets the server's user work in a directory, and others reach the socket in it.

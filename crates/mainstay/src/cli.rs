@@ -1,7 +1,9 @@
 //! The command line. Results go to standard output, everything else to standard error.
 
 mod guard;
+mod jwt;
 mod lease;
+mod pki;
 mod store;
 mod when;
 
@@ -49,6 +51,12 @@ pub enum Cli {
     Store(store::Store),
     /// Prints an nginx.conf or a node.conf of Corda as Mainstay's own TOML, or every reason why it cannot.
     Import(Import),
+    /// Certificates: makes, renews, revokes, shows and verifies them.
+    #[command(subcommand)]
+    Pki(pki::Pki),
+    /// Tokens and key sets.
+    #[command(subcommand)]
+    Jwt(jwt::Jwt),
     /// Shows on this machine, in under a minute, what Mainstay does.
     Demo(demo::Args),
     /// Rehearses a failure of a guarded node, and says what came of it.
@@ -125,6 +133,8 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Cli::Guard(guard) => guard::command(guard),
         Cli::Store(store) => store::command(&store),
         Cli::Import(import) => import::command(&import.file),
+        Cli::Pki(pki) => pki::command(&pki),
+        Cli::Jwt(jwt) => jwt::command(&jwt),
         Cli::Demo(args) => demo::run(args),
         Cli::Drill(args) => drill::run(&args),
         Cli::ModelNode(args) => demo::model_node(&args),

@@ -6,6 +6,7 @@ use super::{Fault, File};
 const ARROWS: &[(&str, &[&str])] = &[
     ("mainstay-core", &[]),
     ("mainstay-wire", &[]),
+    ("mainstay-pki", &[]),
     ("mainstay-io", &["mainstay-core"]),
     ("mainstay-tls", &[]),
     ("mainstay-proxy", &["mainstay-core", "mainstay-wire", "mainstay-io", "mainstay-tls"]),
@@ -17,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mainstay-core",
             "mainstay-wire",
             "mainstay-io",
+            "mainstay-pki",
             "mainstay-tls",
             "mainstay-proxy",
             "mainstay-store",

@@ -2,17 +2,21 @@
 //!
 //! `model-guard guard NAME FOLDER cgroup|descent STOP_MS COMMAND...` takes standings as lines of its standard input
 //! (`held UNTIL_MS KILL_MS NONCE`, counted from when it reads them, `frozen KILL_MS NONCE`, `yield MS NONCE`, `without`,
-//! `leave`), and writes what it does (`until NANOS NANOS`, `report STATE`, `over CODE`) to its standard output.
+//! `leave`), and writes what it does (`until NANOS NANOS`, `report STATE`, `trouble TEXT`, `over CODE`) to its standard
+//! output. A file named by `MODEL_GUARD_LOCK` is locked at its start, and each run inherits that lock while it is held.
 
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::guard::{Finish, RestartRule};
 use mainstay_core::lease::{Nonce, Order, Standing, Tenure, Timeline, Token};
-use mainstay_guard::{CgroupUse, Command, Grants, Guard, Output, Params, sentinel};
-use mainstay_io::clock;
+use mainstay_guard::{CgroupUse, Command, Grant, Grants, Guard, Output, Params, sentinel};
 use mainstay_io::lines::{LineWriter, Target};
+use mainstay_io::{clock, lock};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use tokio::sync::{mpsc, watch};
 
@@ -39,7 +43,7 @@ async fn guard(words: &[String]) -> Result<u8, String> {
     let params = params(words).ok_or("see the head of this program")??;
     let (to, orders) = watch::channel(Order { number: 0, standing: Standing::Without });
     let mut guard = Guard::start(params, orders).await.map_err(|error| error.to_string())?;
-    let mut status = guard.status.clone();
+    let (mut status, mut trouble) = (guard.status.clone(), guard.status.clone());
     let (send, mut lines) = mpsc::channel(16);
     std::thread::spawn(move || {
         std::io::stdin().lines().map_while(Result::ok).all(|line| send.blocking_send(line).is_ok())
@@ -56,6 +60,10 @@ async fn guard(words: &[String]) -> Result<u8, String> {
             },
             Some(report) = guard.reports.recv() => say(&format!("report {:?}", report.child)),
             over = status.wait_for(|status| status.over) => break drop(over),
+            Ok(()) = trouble.changed() => {
+                let text = trouble.borrow_and_update().trouble.clone();
+                text.into_iter().for_each(|text| say(&format!("trouble {text}")));
+            }
         }
     }
     let code = guard.ended().await;
@@ -75,7 +83,7 @@ fn params(words: &[String]) -> Option<Result<Params, String>> {
         dir: None,
         env: Vec::new(),
         password_file: None,
-        grants: Grants::none(),
+        grants: grants()?,
         ready: None,
         unwell_after: None,
         progress: None,
@@ -95,6 +103,18 @@ fn params(words: &[String]) -> Option<Result<Params, String>> {
         sentinel: Command::this_program(&["sentinel"]),
         cgroup: if cgroup == "cgroup" { CgroupUse::Required } else { CgroupUse::Never },
         output: Output { out: line.clone(), err: line },
+    }))
+}
+
+/// The lock that comes with every tenure, if there is one.
+fn grants() -> Option<Grants> {
+    let Some(path) = std::env::var_os("MODEL_GUARD_LOCK") else { return Some(Grants::none()) };
+    let file = std::fs::File::open(path).ok()?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+    let file = Arc::new(OwnedFd::from(file));
+    Some(Grants::new(move |_| match lock::is_held(&file) {
+        Ok(true) => Ok(Grant { inherit: vec![file.clone()], ..Grant::default() }),
+        _ => Err("the lock was let go".to_owned()),
     }))
 }
 

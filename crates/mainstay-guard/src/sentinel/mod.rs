@@ -6,6 +6,10 @@
 //! told to, when the guard dies (the socket ends then), and when the command itself has ended and left something
 //! behind. It says that they are gone when there is not one left, and ends.
 //!
+//! A run may have inherited locks that outlive it in the guard. When the run is gone and the guard does not take notice of
+//! that, though its tenure has run out (it was stopped, say), the sentinel lets go of them before it ends: nothing that
+//! they stand for is left, and whoever waits for them need not wait for the guard.
+//!
 //! It is in a session of its own, takes no notice of the signals that end programs, asks to be spared when memory is
 //! short, locks what memory it uses, and opens what it needs before the command runs. It has one thread and never waits
 //! for anybody: not for the guard to read what it says, not for a process to die.
@@ -15,6 +19,7 @@ mod protocol;
 mod watch;
 
 use std::ffi::OsString;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -44,6 +49,8 @@ pub(crate) struct Orders {
     pub(crate) freeze: bool,
     pub(crate) stop_signal: Signal,
     pub(crate) cgroup: Option<PathBuf>,
+    /// The descriptors that are locks of the tenure: let go when the run is gone and the guard takes no notice of that.
+    pub(crate) locks: Vec<RawFd>,
     /// Never empty.
     pub(crate) command: Vec<OsString>,
 }
@@ -56,21 +63,27 @@ impl Orders {
         let mut words: Vec<OsString> = vec![WATCH.into(), freeze.into()];
         words.push(self.stop_signal.as_raw().to_string().into());
         words.push(cgroup.into());
+        words.push(self.locks.iter().map(RawFd::to_string).collect::<Vec<_>>().join(",").into());
         words.extend(self.command.iter().cloned());
         words
     }
 
     fn parse(words: &[OsString]) -> Option<Self> {
-        let (head, command) = words.split_at_checked(3)?;
-        let [freeze, signal, cgroup] = head else { return None };
+        let (head, command) = words.split_at_checked(4)?;
+        let [freeze, signal, cgroup, locks] = head else { return None };
         let orders = Self {
             freeze: freeze == FREEZE,
             stop_signal: Signal::from_named_raw(signal.to_str()?.parse().ok()?)?,
             cgroup: (!cgroup.is_empty()).then(|| cgroup.into()),
+            locks: parse_locks(locks.to_str()?)?,
             command: command.to_vec(),
         };
         (!orders.command.is_empty()).then_some(orders)
     }
+}
+
+fn parse_locks(text: &str) -> Option<Vec<RawFd>> {
+    text.split(',').filter(|number| !number.is_empty()).map(|number| number.parse().ok()).collect()
 }
 
 /// Of this process's own words, those between its name and the last `own`.
@@ -96,12 +109,13 @@ mod tests {
             freeze: true,
             stop_signal: Signal::TERM,
             cgroup: Some("/sys/fs/cgroup/a b".into()),
+            locks: vec![5, 17],
             command: vec!["sh".into(), "-c".into(), "--".into()],
         };
-        for orders in [Orders { freeze: false, cgroup: None, ..orders.clone() }, orders] {
+        for orders in [Orders { freeze: false, cgroup: None, locks: Vec::new(), ..orders.clone() }, orders] {
             let words = orders.words();
             assert_eq!(Orders::parse(words.get(1..).unwrap()), Some(orders.clone()));
-            assert_eq!(Orders::parse(words.get(1..4).unwrap()), None, "no command");
+            assert_eq!(Orders::parse(words.get(1..5).unwrap()), None, "no command");
         }
     }
 }

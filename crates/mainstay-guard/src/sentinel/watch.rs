@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use mainstay_core::Moment;
 use mainstay_core::guard::Ending;
-use mainstay_io::clock;
 use mainstay_io::deadline::Deadline;
+use mainstay_io::{clock, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::mm::MlockAllFlags;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group};
@@ -41,6 +42,9 @@ struct Watch {
     orders: Orders,
     launch: Launch,
     group: Group,
+    locks: Vec<OwnedFd>,
+    /// Until then the tenure is good, as far as was heard.
+    good_until: Moment,
     deadline: Deadline,
     /// Readable when a child of this process has changed.
     children: UnixStream,
@@ -63,6 +67,8 @@ enum Phase {
     Stopping { by: Moment },
     /// It is being killed, and was so many times.
     Killing { times: u32 },
+    /// Nothing of it is left. The guard has until then to take notice.
+    Over { at: Moment },
 }
 
 /// How the command itself is.
@@ -105,6 +111,7 @@ impl Watch {
         let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         control.set_nonblocking(true)?;
         let group = Group::open(getpid(), orders.cgroup.as_deref())?;
+        let locks = orders.locks.iter().map(|number| spawn::inherited(*number)).collect::<io::Result<_>>()?;
         let inherited = launch::prefer();
         let launch = Launch { words_before, cgroup: orders.cgroup.clone(), inherited, command: orders.command.clone() };
         let watch = Self {
@@ -114,6 +121,8 @@ impl Watch {
             orders: orders.clone(),
             launch,
             group,
+            locks,
+            good_until: Moment::ZERO,
             deadline: Deadline::new()?,
             children,
             phase: Phase::Waiting,
@@ -145,13 +154,35 @@ impl Watch {
             self.act();
             if !left && self.is_over() {
                 self.say(&Word::Gone);
-                if !self.guarded {
+                if self.guarded {
+                    self.let_go();
+                } else {
                     // What fails here, the next guard does again.
                     let _removed = self.group.remove();
                 }
                 return ExitCode::SUCCESS;
             }
             self.wait(now);
+        }
+    }
+
+    /// Nothing of the run is left. Waits until the guard has taken notice of it, and lets go of the tenure's locks if it does
+    /// not. It has to be well over its time for that: a guard that is merely slow goes on with its tenure.
+    fn let_go(&mut self) {
+        let unheard = clock::boot() + UNHEARD;
+        while !self.locks.is_empty() && self.guarded {
+            let now = clock::boot();
+            let at = self.good_until.max(unheard);
+            if now >= at {
+                for lock in self.locks.drain(..) {
+                    // It fails for what is no lock. Whoever has another handle on it, the guard above all, has it no more.
+                    let _unlocked = flock(&lock, FlockOperation::Unlock);
+                }
+                return;
+            }
+            self.phase = Phase::Over { at };
+            self.wait(now);
+            self.hear();
         }
     }
 
@@ -181,8 +212,11 @@ impl Watch {
     }
 
     fn obey(&mut self, order: Order, now: Moment) {
+        if let Order::Allow { until, .. } = order {
+            self.good_until = until;
+        }
         self.phase = match (order, self.phase) {
-            (_, Phase::Killing { .. }) => self.phase,
+            (_, Phase::Killing { .. } | Phase::Over { .. }) => self.phase,
             (Order::Allow { until, kill_at }, Phase::Waiting) if now < until && now < kill_at => {
                 self.start();
                 Phase::Running { until, kill_at }
@@ -216,7 +250,7 @@ impl Watch {
         let kill = Phase::Killing { times: 0 };
         let ended = matches!(self.command, Command::Ended);
         match self.phase {
-            Phase::Killing { .. } => self.phase,
+            Phase::Killing { .. } | Phase::Over { .. } => self.phase,
             _ if !self.guarded => kill,
             Phase::Waiting => Phase::Waiting,
             Phase::Running { .. } | Phase::Frozen { .. } if ended => kill,
@@ -235,7 +269,7 @@ impl Watch {
 
     fn act(&mut self) {
         match &mut self.phase {
-            Phase::Waiting | Phase::Running { .. } | Phase::Stopping { .. } => {}
+            Phase::Waiting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Over { .. } => {}
             Phase::Frozen { stands, .. } => {
                 if !*stands && self.orders.cgroup.is_none() {
                     self.command.signal_group(Signal::STOP);
@@ -340,7 +374,7 @@ impl Watch {
     fn is_over(&self) -> bool {
         let over = match self.phase {
             Phase::Waiting => false,
-            Phase::Killing { .. } => true,
+            Phase::Killing { .. } | Phase::Over { .. } => true,
             Phase::Running { .. } | Phase::Frozen { .. } | Phase::Stopping { .. } => {
                 matches!(self.command, Command::Ended)
             }
@@ -354,6 +388,7 @@ impl Watch {
             Phase::Running { until, kill_at } => (Some(until.min(kill_at)), None),
             Phase::Frozen { kill_at, stands: false } => (Some(kill_at), Some(SOON)),
             Phase::Frozen { kill_at, stands: true } => (Some(kill_at), Some(LOOK_AGAIN)),
+            Phase::Over { at } => (Some(at), None),
             Phase::Stopping { by } => (Some(by), matches!(self.command, Command::Ended).then_some(SOON)),
             Phase::Killing { times } => (None, Some(if times < EAGER { SOON } else { LATER })),
         };
@@ -392,6 +427,8 @@ impl Watch {
     }
 }
 
+/// How long a guard may take, after its tenure's time, to notice that a run is gone.
+const UNHEARD: Duration = Duration::from_millis(250);
 /// How soon to look again while something should be over in no time.
 const SOON: Duration = Duration::from_millis(1);
 /// How soon to kill again what was killed often.

@@ -84,7 +84,7 @@ async fn a_child_gets_what_comes_with_the_tenure() {
     params.grants = Grants::new(move |nonce| {
         assert_eq!(nonce, Nonce(1));
         let inherit = held.lock().unwrap().take().into_iter().collect();
-        Grant { role: Some("partya_1".into()), password: Some(Secret::new("hunter2")), inherit }
+        Ok(Grant { role: Some("partya_1".into()), password: Some(Secret::new("hunter2")), inherit })
     });
     params.env = vec![("WHO".into(), Template::parse("{role} {password} {epoch} {token}").unwrap())];
     params.password_file = Some(place.path("pass"));

@@ -8,4 +8,5 @@ mod hooks;
 mod life;
 mod output;
 mod rig;
+mod stopped;
 mod twice;

@@ -256,9 +256,15 @@ pub(crate) struct Outside {
 
 impl Outside {
     pub(crate) fn start(place: Place, command: &[String], cgroup: CgroupUse) -> Self {
+        Self::start_with(place, command, cgroup, None)
+    }
+
+    /// One whose runs inherit the lock of a file.
+    pub(crate) fn start_with(place: Place, command: &[String], cgroup: CgroupUse, lock: Option<&Path>) -> Self {
         let kind = if cgroup == CgroupUse::Never { "descent" } else { "cgroup" };
         let mut start = std::process::Command::new(program());
         start.args(["guard", "a"]).arg(place.path("state")).args([kind, "500"]).args(command);
+        start.envs(lock.map(|lock| ("MODEL_GUARD_LOCK", lock)));
         start.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = start.spawn().unwrap();
         let (send, said) = mpsc::channel();

@@ -244,6 +244,19 @@ pub fn keep_alive(stream: &Stream) {
     }
 }
 
+/// The same for a peer that is worth watching: one that vanished is noticed within a minute, also with bytes under way
+/// to it.
+pub fn watch_closely(stream: &Stream) {
+    if let Stream::Tcp(stream) = stream {
+        let socket = SockRef::from(stream);
+        let probes =
+            TcpKeepalive::new().with_time(CLOSE_IDLE).with_interval(CLOSE_INTERVAL).with_retries(CLOSE_RETRIES);
+        // Without them a session still ends by its idle timeout.
+        let _ = socket.set_tcp_keepalive(&probes);
+        let _ = socket.set_tcp_user_timeout(Some(CLOSE_UNACKNOWLEDGED));
+    }
+}
+
 fn bind_tcp(address: SocketAddr, backlog: i32, workers: usize) -> io::Result<Bound> {
     let mut first = bound_socket(address)?;
     let local = first.local_addr()?.as_socket().unwrap_or(address);
@@ -306,6 +319,11 @@ fn is_lasting(error: &io::Error) -> bool {
 const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 4;
+const CLOSE_IDLE: Duration = Duration::from_secs(5);
+const CLOSE_INTERVAL: Duration = Duration::from_secs(5);
+const CLOSE_RETRIES: u32 = 4;
+/// A peer that reads nothing for as long counts as gone too: a server behind a lock may let a client wait for a while.
+const CLOSE_UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use super::node::{Node, rule};
 use super::probe::{Ask, Life};
 use super::prober::{Key, Prober, Schedule};
 use super::{MAX_LIFE_TIMEOUT, MIN_LIFE_TIMEOUT};
-use crate::params::{self, Address, Checker, Encrypted, Plan, Role};
+use crate::params::{self, Address, Checker, Encrypted, Plan, Policy, Role};
 
 impl Board {
     /// Runs `plan` from now on, and publishes it. Probers and names that are new have no task yet.
@@ -44,7 +44,8 @@ impl Board {
                     node.awaits_life = false;
                 }
                 node.checks = params.checks.iter().filter_map(|id| checkers.get(id.0 as usize).copied()).collect();
-                let doubtful = node.checks.is_empty() && params.role != Role::Off;
+                let watched = matches!(pool.policy, Policy::Writable { .. });
+                let doubtful = node.checks.is_empty() && params.role != Role::Off && !watched;
                 node.doubt = doubtful.then(|| self.adopt_doubt(&node, pool, params, &mut old_probers));
                 for key in node.probers() {
                     if let Some(prober) = self.probers.get_mut(&key) {

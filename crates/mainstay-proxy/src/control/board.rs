@@ -283,6 +283,7 @@ impl Board {
         let found = found.reduce(|one, other| if one == OutReason::Check { one } else { other });
         let part = self.part(pool, params, node, found);
         let tenure = part.and_then(Part::tenure);
+        let until = lease.and_then(|lease| lease.until.clone());
         let standing = node.judge(params.role, &endpoints, found, part);
         let suspect =
             matches!(standing, Standing::In | Standing::Trial) && node.ejection.as_ref().is_some_and(Ejection::suspect);
@@ -296,9 +297,11 @@ impl Board {
         let same = standing == was
             && suspect == node.view.suspect
             && tenure == node.view.tenure
+            && until == node.view.until
             && *endpoints == *node.view.endpoints;
         node.view.suspect = suspect;
         node.view.tenure = tenure;
+        node.view.until = until;
         if *endpoints != *node.view.endpoints {
             node.view.endpoints = endpoints.into();
         }

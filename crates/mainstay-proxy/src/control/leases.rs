@@ -13,12 +13,17 @@ use super::node::Node;
 use super::prober::{Place, Prober};
 use super::status::LeaseStatus;
 use super::task::Task;
+use crate::front::{Followed, Words};
 use crate::params;
-use crate::view::OutReason;
+use crate::view::{OutReason, Until};
 
 /// What is known of a lease that a pool follows, or may follow with the next plan.
 pub(super) struct Lease {
     view: LeaseView,
+    /// Until when what runs may go on without news of it.
+    pub(super) until: Option<Until>,
+    /// What is said of those that might hold it.
+    words: Option<watch::Receiver<Words>>,
     /// The tenure that became ready last, and when.
     ready: Option<(Nonce, Moment)>,
     /// What listens for news of it.
@@ -123,6 +128,9 @@ impl Board {
         let Some(lease) = self.leases.get(name) else {
             return Some(format!("nothing is known of lease {name}"));
         };
+        if let Some(words) = &lease.words {
+            return words.borrow().get(params.holder.as_ref()?).cloned();
+        }
         let LeaseView { holder, phase, .. } = &lease.view;
         let ours = holder.is_some() && *holder == params.holder;
         Some(match (holder, phase) {
@@ -138,7 +146,8 @@ impl Board {
 }
 
 /// Follows a lease from now on, by this watch.
-pub(super) fn follow(shared: &Arc<Shared>, name: &Name, mut views: watch::Receiver<LeaseView>) {
+pub(super) fn follow(shared: &Arc<Shared>, name: &Name, followed: Followed) {
+    let Followed { view: mut views, until, words } = followed;
     let mut board = shared.board();
     let view = views.borrow_and_update().clone();
     let task = shared.runtime.spawn(listen(Arc::clone(shared), Arc::clone(name), views));
@@ -148,7 +157,7 @@ pub(super) fn follow(shared: &Arc<Shared>, name: &Name, mut views: watch::Receiv
         Some(old) => (old.view, old.ready),
         None => (LeaseView { phase: Phase::Vacant, ..view.clone() }, None),
     };
-    board.leases.insert(Arc::clone(name), Lease { view: known, ready, _task: task });
+    board.leases.insert(Arc::clone(name), Lease { view: known, until, words, ready, _task: task });
     board.lease_says(name, view, now);
     board.lease_changed(name, now);
 }

@@ -107,8 +107,8 @@ impl Control {
     /// Follows these leases, besides those it follows already; one that no pool of the plan follows is forgotten with the
     /// next plan. Tasks run on the runtime this is called from.
     pub fn follow(&self, leases: &Leases) {
-        for (name, views) in leases {
-            leases::follow(&self.shared, name, views.clone());
+        for (name, followed) in leases {
+            leases::follow(&self.shared, name, followed.clone());
         }
     }
 

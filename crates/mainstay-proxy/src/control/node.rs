@@ -30,8 +30,14 @@ pub(super) struct Node {
 impl Node {
     /// A node nothing is known of but where it is.
     pub(super) fn new(params: &params::Node, endpoints: Vec<Endpoint>, now: Moment) -> Self {
-        let view =
-            NodeView { standing: Standing::In, since: now, suspect: false, endpoints: endpoints.into(), tenure: None };
+        let view = NodeView {
+            standing: Standing::In,
+            since: now,
+            suspect: false,
+            endpoints: endpoints.into(),
+            tenure: None,
+            until: None,
+        };
         let mut node = Self {
             checks: Vec::new(),
             doubt: None,

@@ -249,6 +249,8 @@ kinds! {
         QueueFull = "queue_full",
         /// Too long in that queue (503).
         QueueTimeout = "queue_timeout",
+        /// A client that was to speak first said nothing in time.
+        Handshake = "handshake",
     }
 }
 

@@ -34,7 +34,8 @@ pub struct Pool {
     pub max_connections: Option<u32>,
     /// Where requests wait when every allowed connection is in use.
     pub queue: Queue,
-    /// Where requests and connections wait while there is no leader. Only with [`Policy::Leader`].
+    /// Where requests and connections wait while there is no leader. Only with [`Policy::Leader`] and
+    /// [`Policy::Writable`].
     pub hold: Hold,
     /// Bound on retries, so that they cannot become a storm.
     pub budget: Budget,
@@ -47,11 +48,12 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// The lease it follows.
+    /// The lease it follows, or the database.
     #[must_use]
     pub fn follows(&self) -> Option<&str> {
         match &self.policy {
             Policy::Leader { lease } => Some(lease),
+            Policy::Writable { database } => Some(database),
             Policy::Spread | Policy::Least | Policy::Primary { .. } | Policy::Hash(_) => None,
         }
     }
@@ -85,7 +87,7 @@ pub struct Node {
     /// Checks that must all pass for the node to be in. Empty: the node is checked only while traffic doubts it
     /// ([`Pool::doubt_after`]), with a probe any living node of the pool's protocol answers.
     pub checks: Vec<CheckerId>,
-    /// Who holds the lease of [`Policy::Leader`] when this node leads; `None` for a node that never does.
+    /// Who holds what [`Pool::follows`] names when this node leads; `None` for a node that never does.
     pub holder: Option<Arc<str>>,
 }
 
@@ -134,6 +136,12 @@ pub enum Policy {
     Leader {
         /// Name of the lease.
         lease: Arc<str>,
+    },
+    /// The host of a database that may be written to, and none but that one. Who watches the database says which that is,
+    /// as the holder of a lease, so nothing else judges its hosts.
+    Writable {
+        /// Name of the database among what is followed.
+        database: Arc<str>,
     },
 }
 

@@ -15,7 +15,7 @@ use super::secure::Secure;
 use super::{Connection, Limit, Maker};
 use crate::counters::NodeCounters;
 use crate::params;
-use crate::view::{Endpoint, NodeView, OutReason, Standing};
+use crate::view::{Endpoint, NodeView, OutReason, Standing, Until};
 
 /// One node as one worker sees it.
 pub(crate) struct Node {
@@ -104,6 +104,11 @@ impl Node {
     /// Since when it stands so.
     pub(crate) fn since(&self) -> Moment {
         self.view.borrow().since
+    }
+
+    /// Until when what runs on it may go on.
+    pub(crate) fn until(&self) -> Option<Until> {
+        self.view.borrow().until.clone()
     }
 
     /// Whether a good answer from it is news.

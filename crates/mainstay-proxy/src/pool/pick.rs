@@ -48,7 +48,7 @@ impl Picker {
                 names: pool.nodes.iter().map(|node| hash64(node.name.as_bytes())).collect(),
                 keyless: Spread::new(nodes, worker),
             },
-            Policy::Leader { .. } => Memory::Leader,
+            Policy::Leader { .. } | Policy::Writable { .. } => Memory::Leader,
         };
         Self { memory, candidates: Vec::with_capacity(nodes), in_since: Vec::with_capacity(nodes) }
     }

@@ -101,6 +101,10 @@ impl Session {
     async fn connect(&mut self, index: u32, begun: Option<Guard>) -> Result<Connection, Refused> {
         let Some(node) = self.pool.node(index) else { return Err(Refused::Full) };
         let Some(guard) = begun.or_else(|| self.pool.begin(index)) else { return Err(Refused::Full) };
+        let is_over = || node.until().is_some_and(|until| until.is_over());
+        if is_over() {
+            return Err(Refused::ByNode(Failure::Demoted));
+        }
         let begun = clock::now();
         self.slot.lower(NODE_OUT | DEMOTED);
         self.slot.tag(node.tag);
@@ -119,7 +123,14 @@ impl Session {
         let took = clock::now().since(begun);
         node.counters.connect.record(took);
         self.account.connect = Some(took);
-        listen::keep_alive(&stream);
+        if is_over() {
+            stream.reset_on_close();
+            return Err(Refused::ByNode(Failure::Demoted));
+        }
+        match self.params.postgres {
+            Some(_) => listen::watch_closely(&stream),
+            None => listen::keep_alive(&stream),
+        }
         // A node that was ejected for refused connections has taken one.
         if node.standing() == Standing::Trial {
             self.worker.report(&self.pool, index, Event::Answered);
@@ -262,15 +273,15 @@ enum Waited {
 }
 
 impl End {
-    fn left() -> Self {
+    pub(super) fn left() -> Self {
         Self::refused(Close::Client, "client_gone")
     }
 
-    fn refused(close: Close, reason: &'static str) -> Self {
+    pub(super) fn refused(close: Close, reason: &'static str) -> Self {
         Self { close, last: None, reason: Some(reason), farewell: Farewell::Reset }
     }
 
-    fn drained() -> Self {
+    pub(super) fn drained() -> Self {
         Self::refused(Close::Drain, "drained")
     }
 }

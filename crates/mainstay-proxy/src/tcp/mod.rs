@@ -5,6 +5,7 @@
 
 mod dial;
 mod log;
+mod postgres;
 mod session;
 mod watch;
 
@@ -22,6 +23,7 @@ use crate::params::{self, Service};
 use crate::pool::{Held, Permit, Pool, Wait};
 use crate::worker::{Listening, Peer, Worker};
 
+use dial::NodeEnd;
 use log::Account;
 use session::Carrier;
 
@@ -121,7 +123,7 @@ impl Session {
 
     async fn run(mut self: Box<Self>) {
         self.opened();
-        let end = match Box::pin(self.dial()).await {
+        let end = match Box::pin(self.reach()).await {
             Ok(node) => Carrier::new(&mut self, node).await,
             Err(end) => end,
         };
@@ -132,5 +134,20 @@ impl Session {
             self.client.reset_on_close();
         }
         self.closed(end);
+    }
+
+    /// The node that takes the session, once there is something to take.
+    async fn reach(&mut self) -> Result<NodeEnd, End> {
+        let Some(params) = self.params.postgres else { return self.dial().await };
+        self.hear(params.handshake).await?;
+        let reached = self.dial().await;
+        if let Err(end) = &reached
+            && end.farewell == Farewell::Reset
+            && end.close != Close::Client
+            && self.refuse_in_words()
+        {
+            return Err(End { farewell: Farewell::Orderly, ..*end });
+        }
+        reached
     }
 }

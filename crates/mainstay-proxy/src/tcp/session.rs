@@ -13,7 +13,8 @@ use super::watch::{Due, Watch};
 use super::{End, Farewell, Session};
 use crate::access::Outcome;
 use crate::counters::{Close, Failure, Limit};
-use crate::view::Event;
+use crate::pool::Node;
+use crate::view::{Event, Until};
 use crate::worker::{DEMOTED, KILL, ON_NODE};
 
 /// A session on its node.
@@ -27,6 +28,8 @@ pub(super) struct Carrier<'a> {
     seen: Seen,
     /// When the node was asked something first.
     asked: Option<Moment>,
+    /// Until when bytes may go on.
+    until: Option<Until>,
 }
 
 /// What had moved when it was looked at last: from the client, to the node, from the node, to the client.
@@ -48,6 +51,7 @@ impl<'a> Carrier<'a> {
         if let Some(node) = session.pool.node(node.index) {
             node.counters.requests.one();
         }
+        let until = session.pool.node(node.index).and_then(Node::until);
         Self {
             session,
             node,
@@ -56,6 +60,7 @@ impl<'a> Carrier<'a> {
             watch,
             seen: Seen::default(),
             asked: None,
+            until,
         }
     }
 }
@@ -72,6 +77,10 @@ impl Future for Carrier<'_> {
 
 impl Carrier<'_> {
     fn carry(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        // Looked at again each time bytes may go on: whoever was stopped and woken must not wait to be told.
+        if self.until.as_ref().is_some_and(Until::is_over) {
+            return Poll::Ready(End::demoted());
+        }
         let Session { worker, client, .. } = &mut *self.session;
         let mut buffer = worker.lent.borrow_mut();
         let mut lent = Lent { buffer: &mut buffer, pipes: &worker.pipes };

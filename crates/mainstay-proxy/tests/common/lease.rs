@@ -23,7 +23,7 @@ impl Lease {
     }
 
     pub(crate) fn watch(&self) -> Leases {
-        Leases::from([(Arc::from("l"), self.0.subscribe())])
+        Leases::from([(Arc::from("l"), self.0.subscribe().into())])
     }
 }
 

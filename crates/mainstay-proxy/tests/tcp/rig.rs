@@ -36,6 +36,7 @@ pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
         doubt_after: Duration::from_millis(100),
     };
     let tcp = Tcp {
+        postgres: None,
         pool: PoolId(0),
         idle_timeout: Duration::from_secs(60),
         tries: 0,

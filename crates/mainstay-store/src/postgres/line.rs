@@ -200,7 +200,7 @@ async fn find(way: &Way, hints: &Arc<Hints>, publish: &watch::Sender<Link>) -> S
 }
 
 /// Apart from each other, so that a database that comes back is not met by all at once.
-fn apart(pause: Duration) -> Duration {
+pub(super) fn apart(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 

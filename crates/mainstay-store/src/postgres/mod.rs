@@ -3,6 +3,7 @@
 //! One connection to the primary serves a whole program; what is asked goes out without waiting for what was asked before.
 
 mod admin;
+mod database;
 mod fence;
 mod hints;
 mod line;
@@ -26,7 +27,8 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub(crate) use admin::{check, init, script};
-pub use url::Url;
+pub use database::{Database, DatabaseSettings, HostCounts, HostSight, Sight};
+pub use url::{HostAddress, Url};
 
 use crate::{Asking, Credential, Entry, FileFault, Grant, Hint, LeaseSettings, Secret, Settings, Store, Tier};
 use fence::Fencing;

@@ -94,13 +94,13 @@ impl Wire {
         self.over.send_if_modified(|over| over.is_none().then(|| *over = Some(why.into())).is_some());
     }
 
-    async fn ended(&self) {
+    pub(super) async fn ended(&self) {
         // The sender is ours, so waiting ends only with a value.
         let mut over = self.over.subscribe();
         let _gone = over.wait_for(Option::is_some).await;
     }
 
-    fn why(&self) -> Name {
+    pub(super) fn why(&self) -> Name {
         self.over.borrow().clone().unwrap_or_else(|| "the connection was lost".into())
     }
 }
@@ -116,9 +116,37 @@ pub(super) async fn connect(
     limit: Duration,
     hints: Option<Arc<Hints>>,
 ) -> Result<(Client, Wire), String> {
+    dial(host, config, tls, limit, hints).await.map_err(|failed| failed.sentence(host))
+}
+
+/// Why there is no connection.
+pub(super) enum Undialled {
+    /// None within this time.
+    TooLate(Duration),
+    /// The driver's word.
+    Failed(Error),
+}
+
+impl Undialled {
+    pub(super) fn sentence(&self, host: &str) -> String {
+        match self {
+            Self::TooLate(limit) => format!("{host}: no connection within {limit:?}"),
+            Self::Failed(error) => sentence(error, host),
+        }
+    }
+}
+
+/// The same, for who has to tell one reason from another.
+pub(super) async fn dial(
+    host: &str,
+    config: &Config,
+    tls: &Tls,
+    limit: Duration,
+    hints: Option<Arc<Hints>>,
+) -> Result<(Client, Wire), Undialled> {
     let connecting = tokio::time::timeout(limit, config.connect(tls.clone())).await;
-    let connected = connecting.map_err(|_| format!("{host}: no connection within {limit:?}"))?;
-    let (client, connection) = connected.map_err(|error| sentence(&error, host))?;
+    let connected = connecting.map_err(|_| Undialled::TooLate(limit))?;
+    let (client, connection) = connected.map_err(Undialled::Failed)?;
     let wire = Wire { warnings: Arc::default(), over: Arc::new(watch::Sender::new(None)) };
     tokio::spawn(drive(connection, wire.clone(), hints, host.to_owned()));
     Ok((client, wire))

@@ -38,7 +38,7 @@ impl Tls {
             Some(path) => Some(verifier(path, &provider)?),
             None if trust == Trust::Any => None,
             None => {
-                return Err("the store's url asks for a verified certificate: name with `ca` who signs it".to_owned());
+                return Err("the url asks for a verified certificate: name with `ca` who signs it".to_owned());
             }
         };
         // Where certificates are named they are compared, whatever the mode says.

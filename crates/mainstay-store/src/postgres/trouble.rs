@@ -25,9 +25,9 @@ pub(super) fn sentence(error: &Error, host: &str) -> String {
     let code = said.code();
     let advice = match code {
         _ if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-            "see the store's user and password, and the server's pg_hba.conf"
+            "see the user and password, and the server's pg_hba.conf"
         }
-        _ if *code == SqlState::INVALID_CATALOG_NAME => "make the database, or name another in the store's url",
+        _ if *code == SqlState::INVALID_CATALOG_NAME => "make the database, or name another in the url",
         _ if *code == SqlState::UNDEFINED_TABLE || *code == SqlState::INVALID_SCHEMA_NAME => {
             "run `mainstay store init` with the store's url"
         }

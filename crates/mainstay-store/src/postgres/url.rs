@@ -1,6 +1,7 @@
 //! The URL of a PostgreSQL store.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -29,14 +30,44 @@ pub(crate) enum Trust {
     Host,
 }
 
+/// Where a host of a [`Url`] listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostAddress {
+    /// A name that is to be looked up, and a port.
+    Name(String, u16),
+    /// An address.
+    Ip(SocketAddr),
+    /// The server's socket in the file system.
+    Unix(PathBuf),
+}
+
 impl Url {
+    /// Its hosts, in the order given: the name of each, as operators are shown it, and where it listens.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<(String, HostAddress)> {
+        let target = |(name, config): (String, Config)| {
+            let port = config.get_ports().first().copied().unwrap_or(PORT);
+            let address = match (config.get_hostaddrs().first(), config.get_hosts().first()) {
+                (Some(address), _) => HostAddress::Ip(SocketAddr::new(*address, port)),
+                (None, Some(Host::Unix(folder))) => HostAddress::Unix(folder.join(format!(".s.PGSQL.{port}"))),
+                (None, Some(Host::Tcp(host))) => match host.parse() {
+                    Ok(address) => HostAddress::Ip(SocketAddr::new(address, port)),
+                    Err(_) => HostAddress::Name(host.clone(), port),
+                },
+                (None, None) => HostAddress::Name(String::new(), port),
+            };
+            (name, address)
+        };
+        self.targets(None, KEEPALIVE).into_iter().map(target).collect()
+    }
+
     /// One way to the database for each host, in the order given, with the host's name.
     pub(crate) fn targets(&self, password: Option<&Secret>, timeout: Duration) -> Vec<(String, Config)> {
         let (hosts, ports) = (self.config.get_hosts(), self.config.get_ports());
         let addresses = self.config.get_hostaddrs();
         let count = hosts.len().max(addresses.len()).min(HOSTS_MAX);
         let target = |at: usize| {
-            let port = ports.get(at).or_else(|| ports.first()).copied().unwrap_or(5432);
+            let port = ports.get(at).or_else(|| ports.first()).copied().unwrap_or(PORT);
             let mut config = self.alone(password, timeout);
             config.port(port);
             if let Some(address) = addresses.get(at) {
@@ -70,7 +101,8 @@ impl Url {
     }
 
     /// The user to log in as.
-    pub(crate) fn user(&self) -> Option<&str> {
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
         self.config.get_user()
     }
 
@@ -120,19 +152,17 @@ impl FromStr for Url {
         let mut config: Config = base.parse().map_err(|error: tokio_postgres::Error| {
             // The driver's sentence is "invalid connection string"; its source says which part.
             let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-            LocationFault(format!("the store's url does not parse{source}"))
+            LocationFault(format!("the url does not parse{source}"))
         })?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(LocationFault(
-                "the store's url names no host: \"postgres://USER@HOST,HOST/DATABASE\"".to_owned(),
-            ));
+            return Err(LocationFault("the url names no host: \"postgres://USER@HOST,HOST/DATABASE\"".to_owned()));
         }
         if config.get_hosts().len() > HOSTS_MAX {
-            return Err(LocationFault(format!("the store's url names more than {HOSTS_MAX} hosts")));
+            return Err(LocationFault(format!("the url names more than {HOSTS_MAX} hosts")));
         }
         if config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
             return Err(LocationFault(
-                "a store is written to: leave target_session_attrs=read-only out of its url".to_owned(),
+                "it is written to: leave target_session_attrs=read-only out of its url".to_owned(),
             ));
         }
         let (ssl_mode, trust) = match mode {
@@ -165,6 +195,8 @@ impl fmt::Display for Url {
     }
 }
 
+/// Where a server listens if nothing else is said.
+const PORT: u16 = 5432;
 /// How many hosts a URL may name.
 const HOSTS_MAX: usize = 8;
 /// How long sent data may stay unacknowledged, and a silent connection unasked.

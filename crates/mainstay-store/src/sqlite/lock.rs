@@ -56,6 +56,16 @@ impl Locks {
 
     /// The lock of this tenure, if it is held.
     pub(super) fn held(&self, lease: &Name, nonce: Nonce) -> Option<Arc<OwnedFd>> {
+        self.kept(lease, nonce).filter(|lock| !is_let_go(lock))
+    }
+
+    /// Whether the lock of this tenure was let go by a sentinel: the child is gone, the guard was not heard from in time,
+    /// and the lock may have been somebody else's since.
+    pub(super) fn was_let_go(&self, lease: &Name, nonce: Nonce) -> bool {
+        self.kept(lease, nonce).is_some_and(|lock| is_let_go(&lock))
+    }
+
+    fn kept(&self, lease: &Name, nonce: Nonce) -> Option<Arc<OwnedFd>> {
         self.lock_held().get(lease).filter(|(of, _)| *of == nonce).map(|(_, lock)| Arc::clone(lock))
     }
 
@@ -66,7 +76,7 @@ impl Locks {
 
     /// The same, if it is that of this tenure.
     pub(super) fn release_of(&self, lease: &Name, nonce: Nonce) {
-        if self.held(lease, nonce).is_some() {
+        if self.kept(lease, nonce).is_some() {
             self.release(lease);
         }
     }
@@ -96,6 +106,11 @@ impl Locks {
     fn lock_held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What cannot be seen is not relied on.
+fn is_let_go(lock: &Arc<OwnedFd>) -> bool {
+    !mainstay_io::lock::is_held(lock).unwrap_or(false)
 }
 
 /// Whether the file is still the one of this name: a lock on one that somebody removed locks nobody out.
@@ -130,5 +145,22 @@ mod tests {
         drop(child);
         assert!(other.is_free(&lease));
         assert!(other.take(&lease, Nonce(4)).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lock_that_was_let_go_is_never_taken_for_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mine, other) = (Locks::beside(&dir.path().join("db")), Locks::beside(&dir.path().join("db")));
+        let lease: Name = "bank".into();
+        let child = mine.take(&lease, Nonce(1)).unwrap().unwrap().try_clone().unwrap();
+        assert!(mine.held(&lease, Nonce(1)).is_some() && !mine.was_let_go(&lease, Nonce(1)));
+        flock(&child, FlockOperation::Unlock).unwrap();
+        assert!(mine.held(&lease, Nonce(1)).is_none() && mine.was_let_go(&lease, Nonce(1)));
+        assert!(!mine.was_let_go(&lease, Nonce(2)), "another tenure's");
+        assert!(other.take(&lease, Nonce(2)).unwrap().is_some());
+        other.release(&lease);
+        assert!(mine.was_let_go(&lease, Nonce(1)), "nobody has it, and it was somebody else's");
+        assert!(mine.take(&lease, Nonce(3)).unwrap().is_some());
+        assert!(!mine.was_let_go(&lease, Nonce(3)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainstay_core::lease::{Answer, Failure, Member, Name, Request, Row, Stamp};
+use mainstay_core::lease::{Answer, Failure, Member, Name, Nonce, Request, Row, RowState, Stamp};
 use rusqlite::{Transaction, TransactionBehavior};
 
 use super::lock::Locks;
@@ -135,6 +135,17 @@ fn decide(
         let news = (!known).then(|| row.clone());
         return Ok((Answer::Done { row, timeline, clock, members }, news));
     }
+    if let Some(nonce) = tenure(request)
+        && row.nonce == nonce
+        && row.state != RowState::Free
+        && locks.was_let_go(lease, nonce)
+    {
+        // The tenure ended with its lock, and the child before it. Who held it has to take the lease, and the lock, anew.
+        let free = Request::Transfer { nonce, next: None, ttl: row.ttl };
+        let new = apply(&row, &free, timeline, now).unwrap_or(row);
+        rows::write(step, lease, &new)?;
+        return Ok((Answer::Overtaken { row: new.clone(), timeline, clock }, Some(new)));
+    }
     let Some(new) = apply(&row, request, timeline, now) else {
         return Ok((Answer::Overtaken { row, timeline, clock }, None));
     };
@@ -151,6 +162,14 @@ fn decide(
     }
     let news = crate::semantics::is_news(&row, &new).then(|| new.clone());
     Ok((Answer::Done { row: new, timeline, clock, members: Vec::new() }, news))
+}
+
+/// The tenure that a request goes on with.
+fn tenure(request: &Request) -> Option<Nonce> {
+    match request {
+        Request::Fence { nonce } | Request::Activate { nonce, .. } | Request::Renew { nonce, .. } => Some(*nonce),
+        _ => None,
+    }
 }
 
 /// The machine's time since it was started, its sleep included.

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_core::lease::{Answer, Failure, Nonce, Request, Version};
+use mainstay_core::lease::{Answer, Failure, Nonce, Request, RowState, Version};
 use mainstay_store::{Location, Settings, Store, open};
+use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 use crate::suite::{HOUR, SECOND, acquire, activate, answer, conforms, done, is_certain, look, name, row_of};
@@ -49,6 +50,29 @@ async fn what_the_child_inherits_keeps_others_out() {
     assert!(matches!(refused, Answer::Overtaken { .. }), "it has expired, but a child lives: {refused:?}");
     drop(child);
     assert_eq!(done(&*two, &lease, acquire(version, Nonce(2), "b", HOUR)).await.nonce, Nonce(2));
+}
+
+/// What a sentinel does when its run is gone and its guard does not react.
+#[tokio::test]
+async fn a_tenure_ends_with_its_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mainstay.db");
+    let (one, two, lease) = (store(&path), store(&path), name("a"));
+    let mut row = row_of(&look(&*one, &lease, 1).await);
+    for nonce in [1, 2] {
+        let version = Version { epoch: row.epoch, seq: row.seq };
+        let taken = done(&*one, &lease, acquire(version, Nonce(nonce), "a", HOUR)).await;
+        done(&*one, &lease, activate(&taken, HOUR)).await;
+        let lock = one.grant(&lease, Nonce(nonce)).lock.expect("it is held");
+        flock(&lock, FlockOperation::Unlock).unwrap();
+        assert!(one.grant(&lease, Nonce(nonce)).lock.is_none(), "it was let go");
+        let answer = answer(&*one, &lease, activate(&taken, HOUR)).await;
+        let Answer::Overtaken { row: freed, .. } = answer else { panic!("it was renewed: {answer:?}") };
+        assert_eq!(freed.state, RowState::Free);
+        row = freed;
+    }
+    let version = Version { epoch: row.epoch, seq: row.seq };
+    assert_eq!(done(&*two, &lease, acquire(version, Nonce(3), "b", HOUR)).await.nonce, Nonce(3));
 }
 
 #[tokio::test]

@@ -206,7 +206,7 @@ pub struct Lately {
 pub struct Pool {
     /// Its name.
     pub name: String,
-    /// `spread`, `least`, `primary`, `hash` or `leader`.
+    /// `spread`, `least`, `primary`, `hash`, `leader` or `writable`.
     pub policy: String,
     /// Requests waiting for a connection.
     pub waiting: u64,

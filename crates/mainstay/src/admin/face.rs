@@ -18,6 +18,7 @@ use super::metrics::{self, Facts, Process};
 use super::process::Usage;
 use super::samples::{EVERY, Sample, Samples};
 use super::view;
+use crate::run::databases::Databases;
 use crate::run::leases::Kept;
 
 /// A running Mainstay as operators see it.
@@ -52,6 +53,8 @@ pub struct Parts {
     pub reload: mpsc::Sender<ReloadOrder>,
     /// The leases kept or followed, if any.
     pub kept: Option<Arc<Kept>>,
+    /// The databases that listeners lead to.
+    pub databases: Arc<Databases>,
 }
 
 /// Somebody wants the configuration to be read again, and to know what came of it.
@@ -152,6 +155,7 @@ impl Face {
             control: self.parts.control.counts(),
             process: self.process(),
             kept: self.parts.kept.as_deref(),
+            databases: &self.parts.databases.all(),
         })
     }
 

@@ -1,5 +1,7 @@
 //! `/metrics`: every counter, every limit, and the process.
 
+use std::sync::Arc;
+
 use mainstay_core::Verdict;
 use mainstay_io::Pipes;
 use mainstay_proxy::access;
@@ -11,10 +13,12 @@ use mainstay_proxy::counters::{
 use mainstay_proxy::params::{Listener, Plan, Pool, Service};
 use mainstay_proxy::view::Standing;
 
+use super::database_metrics;
 use super::lease_metrics;
 use super::process::Usage;
 use super::text::Text;
 use super::tls_metrics;
+use crate::run::databases::Watched;
 use crate::run::leases::Kept;
 
 /// Everything there is to tell.
@@ -25,6 +29,7 @@ pub(super) struct Facts<'a> {
     pub(super) control: ControlCounts,
     pub(super) process: Process,
     pub(super) kept: Option<&'a Kept>,
+    pub(super) databases: &'a [Arc<Watched>],
 }
 
 /// What concerns the process and its logs.
@@ -61,6 +66,7 @@ pub(super) fn render(facts: &Facts<'_>) -> String {
     if let Some(kept) = facts.kept {
         lease_metrics::render(&mut text, kept);
     }
+    database_metrics::render(&mut text, facts.databases);
     text.finish()
 }
 

@@ -3,6 +3,7 @@
 //! Read first: [`Face`], [`document::Status`].
 
 pub mod client;
+mod database_metrics;
 pub mod document;
 mod face;
 mod lease_metrics;

@@ -172,6 +172,7 @@ pub(super) fn run(test: impl AsyncFnOnce(Stage)) {
             access: None,
             reload,
             kept: Some(super::lease_tests::kept(&dir.0)),
+            databases: Arc::default(),
         };
         let face = Arc::new(Face::new(parts, plan));
         let serving = tokio::spawn(serve(bind(&place).unwrap(), face.clone()));
@@ -224,6 +225,7 @@ fn plan() -> Plan {
         doubt_after: second,
     };
     let tcp = params::Tcp {
+        postgres: None,
         pool: params::PoolId(0),
         idle_timeout: second,
         tries: 0,

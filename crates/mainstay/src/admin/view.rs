@@ -58,7 +58,7 @@ impl View<'_> {
             policy: plan.map_or("", |plan| policy(&plan.policy)).to_owned(),
             waiting: counted.map_or(0, |counted| counted.waiting.get()),
             held: counted.map_or(0, |counted| counted.held.get()),
-            lease: pool.lease.as_ref().map(|lease| lease.name.to_string()),
+            lease: pool.lease.as_ref().filter(|_| plan.is_none_or(follows_lease)).map(|lease| lease.name.to_string()),
             leader: pool.lease.as_ref().and_then(|lease| lease.leader.as_ref()).map(ToString::to_string),
             no_node: counted.map_or(0, |counted| counted.no_node.get()),
             nodes: pool.nodes.iter().map(|node| self.node(pool, node)).collect(),
@@ -117,6 +117,10 @@ fn endpoint(endpoint: &Endpoint) -> String {
     }
 }
 
+const fn follows_lease(pool: &params::Pool) -> bool {
+    !matches!(pool.policy, Policy::Writable { .. })
+}
+
 const fn policy(policy: &Policy) -> &'static str {
     match policy {
         Policy::Spread => "spread",
@@ -124,6 +128,7 @@ const fn policy(policy: &Policy) -> &'static str {
         Policy::Primary { .. } => "primary",
         Policy::Hash(_) => "hash",
         Policy::Leader { .. } => "leader",
+        Policy::Writable { .. } => "writable",
     }
 }
 

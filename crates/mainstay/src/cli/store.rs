@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use mainstay_store::{AdminFault, Check, Finding, LeasePlan, Settings};
+use mainstay_store::{AdminFault, Check, Finding, LeasePlan, Location, Settings};
 use serde_json::json;
 
 use super::{USAGE, print};
@@ -22,9 +22,6 @@ pub enum Store {
         /// Print the SQL for an administrator, and do nothing.
         #[arg(long)]
         print: bool,
-        /// For this major version of PostgreSQL.
-        #[arg(long, value_name = "VERSION", default_value_t = 16, requires = "print")]
-        version: u32,
     },
     /// Looks whether a store is fit, and says which tier it offers. Changes nothing.
     Check {
@@ -47,22 +44,28 @@ pub struct Which {
 /// `mainstay store`
 pub(super) fn command(store: &Store) -> ExitCode {
     let (Store::Init { which, .. } | Store::Check { which }) = store;
-    let (settings, plans) = match open(&which.store) {
-        Ok(opened) => opened,
-        Err(why) => {
-            eprintln!("{why}");
-            return ExitCode::FAILURE;
-        }
+    let fail = |why: String| {
+        eprintln!("{why}");
+        ExitCode::FAILURE
     };
-    if let Store::Init { print: true, version, .. } = store {
-        return match mainstay_store::init_script(&settings, &plans, *version) {
+    let target = match target(&which.store) {
+        Ok(target) => target,
+        Err(why) => return fail(why),
+    };
+    let plans = target.plans();
+    if let Store::Init { print: true, .. } = store {
+        return match mainstay_store::init_script(target.at(), &plans) {
             Some(script) => print(&script, true),
             None => {
-                eprintln!("mainstay: {} is a file, and needs no SQL", settings.at);
+                eprintln!("mainstay: {} is a file, and needs no SQL", target.at());
                 ExitCode::from(USAGE)
             }
         };
     }
+    let settings = match target.settings() {
+        Ok(settings) => settings,
+        Err(why) => return fail(why),
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -115,28 +118,48 @@ fn found(check: &Check, as_json: bool) -> ExitCode {
     print(&text, check.is_good())
 }
 
-/// What the store of a configuration or a URL is opened with, and what its leases need.
-fn open(store: &str) -> Result<(Settings, Vec<LeasePlan>), String> {
+/// A store, as it was named.
+enum Target {
+    Url(Location),
+    File(Box<Leases>),
+}
+
+/// What is named: a configuration or a URL.
+fn target(store: &str) -> Result<Target, String> {
     let path = Path::new(store);
     let is_url = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| store.starts_with(scheme));
     if is_url && !path.exists() {
-        let at = store.parse().map_err(|fault| format!("mainstay: {fault}"))?;
-        return Ok((Settings::new(at), Vec::new()));
+        return store.parse().map(Target::Url).map_err(|fault| format!("mainstay: {fault}"));
     }
     let loaded = config::load(&PathBuf::from(store), &[]).map_err(|faults| faults.to_string())?;
-    let Some(leases) = loaded.leases else {
-        return Err(format!("mainstay: {store} has no [lease.NAME], and so no store"));
-    };
-    let settings = settings(&leases).map_err(|why| format!("mainstay: {why}"))?;
-    Ok((settings, plans(&leases)))
+    let leases = loaded.leases.ok_or_else(|| format!("mainstay: {store} has no [lease.NAME], and so no store"))?;
+    Ok(Target::File(Box::new(leases)))
 }
 
-fn plans(leases: &Leases) -> Vec<LeasePlan> {
-    let plan = |lease: &config::leases::Lease| LeasePlan {
-        lease: lease.terms.lease.clone(),
-        group: lease.group.as_deref().map(Into::into),
-        roles: lease.roles.iter().map(|role| role.as_str().into()).collect(),
-        database: lease.database.as_deref().map(Into::into),
-    };
-    leases.all.iter().map(plan).collect()
+impl Target {
+    fn at(&self) -> &Location {
+        match self {
+            Self::Url(at) => at,
+            Self::File(leases) => &leases.store.at,
+        }
+    }
+
+    fn settings(&self) -> Result<Settings, String> {
+        match self {
+            Self::Url(at) => Ok(Settings::new(at.clone())),
+            Self::File(leases) => settings(leases).map_err(|why| format!("mainstay: {why}")),
+        }
+    }
+
+    /// What the leases need.
+    fn plans(&self) -> Vec<LeasePlan> {
+        let Self::File(leases) = self else { return Vec::new() };
+        let plan = |lease: &config::leases::Lease| LeasePlan {
+            lease: lease.terms.lease.clone(),
+            group: lease.group.as_deref().map(Into::into),
+            roles: lease.roles.iter().map(|role| role.as_str().into()).collect(),
+            database: lease.database.as_deref().map(Into::into),
+        };
+        leases.all.iter().map(plan).collect()
+    }
 }

@@ -57,6 +57,17 @@ pub(super) const BACKLOG: u32 = 1_024;
 /// [`super::typed::Listen::idle`]: sessions of ledger nodes are long and quiet.
 pub(super) const SESSION_IDLE: Duration = Duration::from_secs(3_600);
 
+/// [`super::typed::Listen::idle`] of a database: connections of a node's pool sleep through a weekend's night.
+pub(super) const DATABASE_IDLE: Duration = Duration::from_secs(24 * 3_600);
+/// [`super::typed::OfDatabase::hold`]: more than a promotion lasts once it is decided, less than a pool's patience (30 s).
+pub(super) const DATABASE_HOLD: Hold = Hold { requests: 1_000, bytes: 16 * 1024 * 1024, time: Duration::from_secs(10) };
+/// [`super::typed::OfDatabase::handshake`], and the longest time for a client's TLS handshake.
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
+/// [`super::typed::OfDatabase::ask_every`]: how long a primary that nobody told of its successor is written to at most.
+pub(super) const ASK_EVERY: Duration = Duration::from_millis(500);
+/// [`super::typed::OfDatabase::ask_timeout`]
+pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// [`super::typed::Act::read_timeout`]
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// [`super::typed::Act::send_timeout`]
@@ -133,6 +144,3 @@ pub(super) const RESTART_TIMES: u32 = 3;
 pub(super) const RESTART_WITHIN: Duration = Duration::from_secs(60);
 /// [`super::typed::Restart::backoff`]
 pub(super) const RESTART_BACKOFF: Duration = Duration::from_secs(1);
-
-/// Longest time for a client's TLS handshake.
-pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@ use std::path::Path;
 use mainstay_proxy::params::Plan;
 
 use super::convert::{Converted, convert};
+use super::databases::Database;
 use super::fault::{Fault, Faults, Report};
 use super::leases::Leases;
 use super::map::Maps;
@@ -22,6 +23,8 @@ pub struct Loaded {
     pub process: Process,
     /// The leases it keeps or follows, if any.
     pub leases: Option<Leases>,
+    /// The databases that its listeners lead to.
+    pub databases: Vec<Database>,
     /// What an operator should know all the same.
     pub notes: Vec<Fault>,
     /// The files read.
@@ -56,11 +59,11 @@ pub fn load_text(path: &str, text: &str, folder: Option<&Path>, maps: &[String])
     let mut report = Report::default();
     let config = read_text(path, text, folder, &mut sources, &mut report);
     let mut maps = Maps::parse(maps, &mut report);
-    let Converted { plan, process, leases } = convert(&config, &sources, folder, &mut maps, &mut report);
+    let Converted { plan, process, leases, databases } = convert(&config, &sources, folder, &mut maps, &mut report);
     if report.has_faults() {
         Err(Faults { found: report.into_found(), sources })
     } else {
-        Ok(Loaded { plan, process, leases, notes: report.into_found(), sources })
+        Ok(Loaded { plan, process, leases, databases, notes: report.into_found(), sources })
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod check;
 mod convert;
 pub mod corda;
+pub mod databases;
 mod defaults;
 mod defs;
 pub mod docs;

@@ -252,6 +252,27 @@ pub struct Listen {
     pub access_log: Maybe<bool>,
     /// TCP: end a session that is silent both ways for this long.
     pub idle: Maybe<Duration>,
+    /// What is said where `to` is a database.
+    pub database: OfDatabase,
+}
+
+/// The keys of a listener whose `to` is a database; they stand directly in its table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OfDatabase {
+    /// The lease in whose tenures it can be reached.
+    pub lease: Maybe<String>,
+    /// What waits while there is no primary.
+    pub hold: Maybe<Hold>,
+    /// Longest time to a client's first byte.
+    pub handshake: Maybe<Duration>,
+    /// File with the password of the url's user.
+    pub password_file: Maybe<String>,
+    /// File of certificates that the hosts' own are signed by.
+    pub ca: Maybe<String>,
+    /// How often each host is asked.
+    pub ask_every: Maybe<Duration>,
+    /// Longest time for its answer.
+    pub ask_timeout: Maybe<Duration>,
 }
 
 /// An entry of `routes`.

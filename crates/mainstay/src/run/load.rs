@@ -5,6 +5,7 @@ use mainstay_proxy::params::Plan;
 use super::Args;
 use super::settings::Settings;
 use crate::config;
+use crate::config::databases::Database;
 use crate::config::leases::Leases;
 
 /// What is run.
@@ -14,6 +15,8 @@ pub(super) struct Loaded {
     pub(super) settings: Settings,
     /// The leases it keeps or follows.
     pub(super) leases: Option<Leases>,
+    /// The databases that its listeners lead to.
+    pub(super) databases: Vec<Database>,
     /// Remarks on the file, as sentences with their places.
     pub(super) notes: Vec<String>,
 }
@@ -34,6 +37,12 @@ impl Args {
             guards.for_each(|guard| guard.restart = None);
         }
         let notes = loaded.notes.iter().map(|note| note.render(&loaded.sources)).collect();
-        Ok(Loaded { plan: loaded.plan, settings: Settings::of(&loaded.process), leases: loaded.leases, notes })
+        Ok(Loaded {
+            plan: loaded.plan,
+            settings: Settings::of(&loaded.process),
+            leases: loaded.leases,
+            databases: loaded.databases,
+            notes,
+        })
     }
 }

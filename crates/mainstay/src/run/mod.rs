@@ -1,5 +1,6 @@
 //! `mainstay run`: everything put together, from the configuration to the last connection.
 
+pub mod databases;
 mod files;
 pub mod leases;
 mod load;

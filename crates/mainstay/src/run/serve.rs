@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_io::listen::Bound;
-use mainstay_proxy::front::{Front, Options, Stopped};
+use mainstay_proxy::front::{self, Front, Options, Stopped};
 use mainstay_proxy::params::Policy;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
+use super::databases::{self, Databases, Watched};
 use super::leases::{Guards, Kept};
 use super::logs::Logs;
 use super::settings::{Admin, Settings};
@@ -24,7 +25,7 @@ use crate::config::leases::Leases;
 /// A sentence: what could not be had at the start, or was lost on the way.
 pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8, String> {
     let signals = Signals::take().map_err(|error| format!("take signals: {error}"))?;
-    let Loaded { plan, settings, leases, notes } = loaded;
+    let Loaded { plan, settings, leases, databases: configured, notes } = loaded;
     notes.iter().for_each(|note| info!("{note}"));
     files::raise_limit(&plan);
     let admin = bind_admin(args.admin.as_ref().unwrap_or(&settings.admin))?;
@@ -35,7 +36,9 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8
         }
         None => (None, Guards::none()),
     };
-    let views = kept.as_ref().map(|kept| kept.views()).unwrap_or_default();
+    let databases = Arc::new(Databases::default());
+    databases.replace(databases.next(&configured, kept.as_deref())?);
+    let views = views(kept.as_deref(), &databases.all());
     let options = Options { workers: settings.workers, drain: settings.drain, access: logs.access(), leases: views };
     let front = Front::start(plan, options).await.map_err(|error| chain(&error))?;
     // A holder that yields waits until no request is under way on its node.
@@ -54,6 +57,7 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8
         access: logs.access_lines(),
         reload: order.clone(),
         kept: kept.clone(),
+        databases: Arc::clone(&databases),
     };
     let face = Arc::new(Face::new(parts, front.plan()));
     if let Some(bound) = admin {
@@ -66,7 +70,14 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8
     }
     announce(&front);
     guards.report();
-    Running { args, logs, front, face, settings, leases, kept, guards }.live(signals, &order, orders).await
+    Running { args, logs, front, face, settings, leases, kept, databases, guards }.live(signals, &order, orders).await
+}
+
+/// What a front follows: leases and databases.
+fn views(kept: Option<&Kept>, databases: &[Arc<Watched>]) -> front::Leases {
+    let mut views = kept.map(Kept::views).unwrap_or_default();
+    views.extend(databases::followed(databases));
+    views
 }
 
 fn bind_admin(admin: &Admin) -> Result<Option<Bound>, String> {
@@ -120,6 +131,7 @@ struct Running<'a> {
     /// As configured, for a reload to be compared with.
     leases: Option<Leases>,
     kept: Option<Arc<Kept>>,
+    databases: Arc<Databases>,
     guards: Guards,
 }
 
@@ -181,8 +193,10 @@ impl Running<'_> {
         let args = self.args.clone();
         let loaded = tokio::task::spawn_blocking(move || args.load()).await.map_err(|error| error.to_string())??;
         self.may_follow(&loaded)?;
-        let views = self.kept.as_ref().map(|kept| kept.views()).unwrap_or_default();
+        let databases = self.databases.next(&loaded.databases, self.kept.as_deref())?;
+        let views = views(self.kept.as_deref(), &databases);
         self.front.replace(loaded.plan, &views, loaded.settings.drain).await.map_err(|error| chain(&error))?;
+        self.databases.replace(databases);
         let kept = self.settings.needs_restart(&loaded.settings);
         self.settings.drain = loaded.settings.drain;
         self.logs.apply(&loaded.settings);

@@ -39,6 +39,28 @@ fn a_killed_guard_takes_its_child_with_it() {
 }
 
 #[test]
+fn a_stopped_guard_is_followed_before_it_wakes() {
+    kit::run_alone(async {
+        let pair = Pair::start().await;
+        let child = pair.child(&pair.a).await;
+        pair.under_load(&pair.b, async || {
+            pair.a.signal(Signal::STOP);
+            let from = Instant::now();
+            pair.leads(&pair.b, "b").await;
+            println!("followed after {:?}, ttl {TTL:?}", from.elapsed());
+            assert!(test_kill_process(child).is_err(), "the child of a stopped guard lives on");
+            pair.a.signal(Signal::CONT);
+            let stands = async || lease(&pair.a).await.is_some_and(|it| it.holder.as_deref() == Some("b"));
+            until("the woken one does not see who leads", SOON, stands).await.expect("it does");
+            pair.leads(&pair.b, "b").await;
+        })
+        .await;
+        pair.b.signal(Signal::KILL);
+        pair.leads(&pair.a, "a").await;
+    });
+}
+
+#[test]
 fn a_switchover_under_load_fails_no_request() {
     kit::run_alone(async {
         let pair = Pair::start().await;

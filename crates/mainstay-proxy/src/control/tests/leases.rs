@@ -32,7 +32,7 @@ fn led(addresses: &[SocketAddr], checked: bool) -> Arc<Plan> {
 
 fn following(run: &Run, first: LeaseView) -> watch::Sender<LeaseView> {
     let (says, views) = watch::channel(first);
-    run.control.follow(&Leases::from([("l".into(), views)]));
+    run.control.follow(&Leases::from([("l".into(), views.into())]));
     says
 }
 

@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio_postgres::{Client, Error};
 
-use super::init::{About, GRANTS_HAVE_OPTIONS, OPTIONS, primary, role};
+use super::init::{About, GRANTS_HAVE_OPTIONS, OPTIONS, has_database, primary, role};
 use super::pooler;
 use crate::postgres::line::{self, Way};
 use crate::postgres::quote::identifier;
@@ -52,6 +52,11 @@ async fn look(way: &Way, plans: &[LeasePlan], findings: &mut Vec<Finding>) -> Re
     clock(&client, findings).await.map_err(say)?;
     let lossless = replication(&client, findings).await.map_err(say)?;
     let mut fenced = !plans.is_empty();
+    if !about.superuser && !about.create_role && plans.iter().any(|plan| !plan.roles.is_empty()) {
+        let user = identifier(&about.user);
+        findings.push(Fault(format!("`{}` may not bar any role: ALTER ROLE {user} CREATEROLE;", about.user)));
+        fenced = false;
+    }
     for plan in plans {
         fenced &= roles(&client, &about, plan, findings).await.map_err(say)?;
     }
@@ -168,13 +173,21 @@ async fn roles(client: &Client, about: &About, plan: &LeasePlan, findings: &mut 
         return Ok(false);
     }
     let mut good = true;
+    if let Some(database) = &plan.database
+        && !has_database(client, database).await?
+    {
+        findings.push(Fault(format!(
+            "database `{database}` of lease `{lease}` is not there: CREATE DATABASE {}; or name another",
+            identifier(database)
+        )));
+    }
     for name in plan.roles.iter().chain(&plan.group) {
         let fault = match role(client, name).await? {
             None => Some(format!("role `{name}` of lease `{lease}` is not there: run `mainstay store init`")),
             Some(role) if role.superuser => {
                 Some(format!("role `{name}` of lease `{lease}` is a superuser: nothing bars it"))
             }
-            Some(_) => lacking(client, about, name).await?,
+            Some(_) => lacking(client, about, name, plan.roles.contains(name)).await?,
         };
         good &= fault.is_none();
         findings.extend(fault.map(Fault));
@@ -201,22 +214,22 @@ async fn roles(client: &Client, about: &About, plan: &LeasePlan, findings: &mut 
     Ok(good)
 }
 
-/// Which right over a role the store's user lacks.
-async fn lacking(client: &Client, about: &About, name: &str) -> Result<Option<String>, Error> {
+/// Which right over a role the store's user lacks: to act for it, and to bar it.
+async fn lacking(client: &Client, about: &About, name: &str, is_barred: bool) -> Result<Option<String>, Error> {
     if about.superuser {
         return Ok(None);
     }
-    let user = identifier(&about.user);
     let is_new = about.major() >= GRANTS_HAVE_OPTIONS;
-    let right = if is_new { "USAGE WITH ADMIN OPTION" } else { "USAGE" };
-    let has: bool = client.query_one("SELECT pg_has_role($1::text, $2::text)", &[&name, &right]).await?.get(0);
-    if !has {
-        let options = if is_new { format!(" WITH {OPTIONS}") } else { String::new() };
-        let text = format!("`{}` may not act for `{name}`: GRANT {} TO {user}{options};", about.user, identifier(name));
-        return Ok(Some(text));
-    }
-    let lacks = !is_new && !about.create_role;
-    Ok(lacks.then(|| format!("`{}` may not bar `{name}`: ALTER ROLE {user} CREATEROLE;", about.user)))
+    let rights: &[&str] = match (is_new, is_barred) {
+        (false, _) => &["USAGE"],
+        (true, false) => &["USAGE", "SET"],
+        (true, true) => &["USAGE", "SET", "USAGE WITH ADMIN OPTION"],
+    };
+    let query = "SELECT bool_and(pg_has_role($1::text, wanted)) FROM unnest($2::text[]) AS wanted";
+    let has: bool = client.query_one(query, &[&name, &rights]).await?.get(0);
+    let options = if is_new { format!(" WITH {OPTIONS}") } else { String::new() };
+    let grant = format!("GRANT {} TO {}{options};", identifier(name), identifier(&about.user));
+    Ok((!has).then(|| format!("`{}` may not act for `{name}`: {grant}", about.user)))
 }
 
 /// What is used of each table.

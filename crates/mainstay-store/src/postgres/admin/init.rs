@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tokio_postgres::{Client, Error};
 
 use crate::postgres::line::{self, Way};
-use crate::postgres::quote::{identifier, literal};
+use crate::postgres::quote::{block, identifier, literal};
 use crate::postgres::sql::SCHEMA;
 use crate::postgres::trouble::sentence;
 use crate::postgres::{Url, way};
@@ -17,15 +17,14 @@ pub(crate) async fn init(url: &Url, settings: &Settings, plans: &[LeasePlan]) ->
     let (host, client) = primary(&way).await.map_err(AdminFault::Because)?;
     let say = |error: Error| AdminFault::Because(sentence(&error, &host));
     let about = About::read(&client).await.map_err(say)?;
-    let statements = missing_rights(&client, &about, plans).await.map_err(say)?;
+    let mut statements = missing_databases(&client, plans).await.map_err(say)?;
+    statements.extend(missing_rights(&client, &about, plans).await.map_err(say)?);
     if !statements.is_empty() {
         return Err(AdminFault::Rights { user: about.user, statements });
     }
     let mut done = vec![format!("{host}: schema `mainstay` in database `{}`", about.database)];
     let mut text = String::from("BEGIN;\n");
     text.push_str(SCHEMA);
-    // Who makes a role, or was given it, has the option to administer it, and cannot give that to himself.
-    let own = if about.major() >= GRANTS_HAVE_OPTIONS { " WITH INHERIT TRUE, SET TRUE" } else { "" };
     for plan in plans {
         if let Some(group) = &plan.group {
             let made = role(&client, group).await.map_err(say)?.is_none();
@@ -42,7 +41,7 @@ pub(crate) async fn init(url: &Url, settings: &Settings, plans: &[LeasePlan]) ->
                 Some(_) => format!("login role `{name}` was there already"),
             });
         }
-        text.push_str(&roles_of(plan, &about.user, own));
+        text.push_str(&roles_of(plan, &about.user, By::Itself));
         done.extend(advice(plan));
     }
     text.push_str("COMMIT;");
@@ -50,12 +49,12 @@ pub(crate) async fn init(url: &Url, settings: &Settings, plans: &[LeasePlan]) ->
     Ok(done)
 }
 
-/// All of it as SQL.
-pub(crate) fn script(url: &Url, plans: &[LeasePlan], major: u32) -> String {
+/// All of it as SQL, for every version that is supported.
+pub(crate) fn script(url: &Url, plans: &[LeasePlan]) -> String {
     let user = url.user().unwrap_or("mainstay");
     let database = url.database().unwrap_or(user);
     let mut text = format!(
-        "-- Run this as a superuser in database {database}. PostgreSQL {major}.\n\
+        "-- Run this as a superuser in database {database}.\n\
          -- It makes a schema and roles for Mainstay and touches nothing else. What is there already stays.\n\
          BEGIN;\n{}GRANT CREATE ON DATABASE {} TO {};\nSET ROLE {};\n{SCHEMA}RESET ROLE;\n",
         make_role(user, "LOGIN"),
@@ -63,12 +62,11 @@ pub(crate) fn script(url: &Url, plans: &[LeasePlan], major: u32) -> String {
         identifier(user),
         identifier(user),
     );
-    if major < GRANTS_HAVE_OPTIONS && plans.iter().any(|plan| !plan.roles.is_empty()) {
+    if plans.iter().any(|plan| !plan.roles.is_empty()) {
         let _infallible = writeln!(text, "ALTER ROLE {} CREATEROLE;", identifier(user));
     }
-    let options = if major >= GRANTS_HAVE_OPTIONS { format!(" WITH {OPTIONS}") } else { String::new() };
     for plan in plans {
-        text.push_str(&roles_of(plan, user, &options));
+        text.push_str(&roles_of(plan, user, By::Administrator));
     }
     text.push_str("COMMIT;\n");
     for note in plans.iter().flat_map(advice) {
@@ -134,28 +132,41 @@ pub(super) async fn missing_rights(client: &Client, about: &About, plans: &[Leas
     if !about.can_create && !about.has_schema {
         statements.push(format!("GRANT CREATE ON DATABASE {} TO {user};", identifier(&about.database)));
     }
-    let mut make = false;
+    let mut create = false;
     for (plan, name) in plans.iter().flat_map(|plan| plan.roles.iter().chain(&plan.group).map(move |name| (plan, name)))
     {
-        let Some(_) = role(client, name).await? else {
-            make = true;
-            continue;
-        };
-        let lacks = if about.major() >= GRANTS_HAVE_OPTIONS {
+        let is_there = role(client, name).await?.is_some();
+        // To bar a role takes the same right as to make one.
+        create |= !is_there || plan.roles.contains(name);
+        if is_there && about.major() >= GRANTS_HAVE_OPTIONS {
             let query = "SELECT pg_has_role($1, 'USAGE WITH ADMIN OPTION')";
-            !client.query_one(query, &[&&**name]).await?.get::<_, bool>(0)
-        } else {
-            make |= plan.roles.contains(name);
-            false
-        };
-        if lacks {
-            statements.push(format!("GRANT {} TO {user} WITH {};", identifier(name), OPTIONS));
+            if !client.query_one(query, &[&&**name]).await?.get::<_, bool>(0) {
+                statements.push(format!("GRANT {} TO {user} WITH {OPTIONS};", identifier(name)));
+            }
         }
     }
-    if make && !about.create_role {
+    if create && !about.create_role {
         statements.push(format!("ALTER ROLE {user} CREATEROLE;"));
     }
     Ok(statements)
+}
+
+/// The statements that make the databases that are not there.
+async fn missing_databases(client: &Client, plans: &[LeasePlan]) -> Result<Vec<String>, Error> {
+    let mut statements = Vec::new();
+    for database in plans.iter().filter_map(|plan| plan.database.as_ref()) {
+        if !has_database(client, database).await? {
+            statements.push(format!("CREATE DATABASE {};", identifier(database)));
+        }
+    }
+    statements.dedup();
+    Ok(statements)
+}
+
+/// Whether the server has a database of this name.
+pub(super) async fn has_database(client: &Client, name: &str) -> Result<bool, Error> {
+    let query = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)";
+    Ok(client.query_one(query, &[&name]).await?.get(0))
 }
 
 /// Connects to the primary, where there may be no store yet.
@@ -171,15 +182,15 @@ pub(super) async fn primary(way: &Way) -> Result<(String, Client), String> {
 }
 
 /// Group and login roles of one lease: the group owns what any of them creates, so that the next can use it.
-fn roles_of(plan: &LeasePlan, user: &str, options: &str) -> String {
+fn roles_of(plan: &LeasePlan, user: &str, by: By) -> String {
     let mut text = String::new();
     if let Some(group) = &plan.group {
         text.push_str(&make_role(group, "NOLOGIN"));
-        text.push_str(&to_user(group, user, options));
+        text.push_str(&to_user(group, user, by));
     }
     for role in &plan.roles {
         text.push_str(&make_role(role, "NOLOGIN"));
-        text.push_str(&to_user(role, user, options));
+        text.push_str(&to_user(role, user, by));
         if let Some(group) = &plan.group {
             let (role, group) = (identifier(role), identifier(group));
             let _infallible = writeln!(text, "GRANT {group} TO {role};\nALTER ROLE {role} SET role = {group};");
@@ -194,23 +205,47 @@ fn roles_of(plan: &LeasePlan, user: &str, options: &str) -> String {
     text
 }
 
+/// Who makes roles.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    /// The store's user. Who makes a role, or was given it, has the option to administer it, and cannot give that to
+    /// himself.
+    Itself,
+    /// Somebody who makes them for him.
+    Administrator,
+}
+
 /// The store's user acts for the role, to end its sessions and its prepared transactions. A superuser may anyway.
-fn to_user(role: &str, user: &str, options: &str) -> String {
-    format!(
-        "DO $m$ BEGIN IF NOT pg_has_role({}, {}, 'USAGE') THEN GRANT {} TO {}{options}; END IF; END $m$;\n",
-        literal(user),
-        literal(role),
-        identifier(role),
-        identifier(user)
-    )
+fn to_user(role: &str, user: &str, by: By) -> String {
+    let (named, who) = (literal(role), literal(user));
+    let grant = format!("GRANT {} TO {}", identifier(role), identifier(user));
+    let (options, administers) = match by {
+        By::Itself => (OWN_OPTIONS, String::new()),
+        By::Administrator => (OPTIONS, format!(" AND pg_has_role({who}, {named}, 'USAGE WITH ADMIN OPTION')")),
+    };
+    let body = format!(
+        "BEGIN
+            IF current_setting('server_version_num')::integer >= {GRANTS_HAVE_OPTIONS}0000 THEN
+                IF NOT (pg_has_role({who}, {named}, 'USAGE') AND pg_has_role({who}, {named}, 'SET'){administers}) THEN
+                    EXECUTE {};
+                END IF;
+            ELSIF NOT pg_has_role({who}, {named}, 'USAGE') THEN
+                EXECUTE {};
+            END IF;
+        END",
+        literal(&format!("{grant} WITH {options}")),
+        literal(&grant),
+    );
+    format!("{};\n", block(&body))
 }
 
 fn make_role(name: &str, kind: &str) -> String {
-    format!(
-        "DO $m$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {}) THEN CREATE ROLE {} {kind}; END IF; END $m$;\n",
+    let body = format!(
+        "BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {}) THEN CREATE ROLE {} {kind}; END IF; END",
         literal(name),
         identifier(name)
-    )
+    );
+    format!("{};\n", block(&body))
 }
 
 /// What is not done here, because it is the user's database.
@@ -229,3 +264,5 @@ fn advice(plan: &LeasePlan) -> Option<String> {
 pub(super) const GRANTS_HAVE_OPTIONS: u32 = 16;
 /// To alter a role, to end its sessions, and to act as it.
 pub(super) const OPTIONS: &str = "ADMIN TRUE, INHERIT TRUE, SET TRUE";
+/// Those that he who may administer a role can give to himself.
+const OWN_OPTIONS: &str = "INHERIT TRUE, SET TRUE";

@@ -1,16 +1,16 @@
 //! `store init` and `store check`.
 
-use mainstay_store::{AdminFault, Check, Finding, Settings, Tier, check, init, init_script};
+use mainstay_core::lease::{Answer, Failure, Nonce, Request};
+use mainstay_store::{AdminFault, Check, Finding, LeasePlan, Settings, Tier, check, init, init_script};
 use mainstay_testkit::{Launch, Process, free_port, skipped, until};
 use std::time::Duration;
 use tokio_postgres::{Config, NoTls};
 
-use super::kit::{Kit, LEASE, plan, take_over};
+use super::kit::{Kit, LEASE, acquire, plan, settings, take_over};
 use crate::suite::name;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_stores_user_may_not_is_said_and_nothing_is_half_made() {
-    let Some(kit) = Kit::bare("what_the_stores_user_may_not", &[]).await else { return };
+/// What the store's user may not is said, and nothing is half made. For a server without a store.
+pub(super) async fn says_which_rights_are_missing(kit: &Kit) {
     let admin = kit.admin("mainstay").await;
     admin
         .batch_execute("ALTER ROLE mainstay NOCREATEROLE; REVOKE CREATE ON DATABASE mainstay FROM mainstay")
@@ -27,42 +27,85 @@ async fn what_the_stores_user_may_not_is_said_and_nothing_is_half_made() {
     assert_eq!(admin.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
     admin.batch_execute(&statements.join("\n")).await.unwrap();
     for _ in 0..2 {
-        init(&kit.settings(None), &[plan()]).await.expect("with these it works, and again");
+        init(&kit.settings(None), &[plan()]).await.unwrap();
     }
-    let found = check(&kit.settings(None), &[plan()]).await;
-    assert!(found.is_good() && found.tier == Some(Tier::Fenced), "{found:#?}");
+    fit(kit).await;
     admin
         .batch_execute("ALTER ROLE mainstay NOCREATEROLE; REVOKE UPDATE ON mainstay.lease FROM mainstay")
         .await
         .unwrap();
     faults(&check(&kit.settings(None), &[plan()]).await, &["lacks UPDATE on mainstay.lease"]);
     admin.batch_execute("GRANT UPDATE ON mainstay.lease TO mainstay").await.unwrap();
-    faults(
-        &check(&kit.settings(None), &[plan()]).await,
-        &["may not bar `partya_1`", "may not bar `partya_2`", "may not bar `partya`"],
-    );
+    let found = check(&kit.settings(None), &[plan()]).await;
+    faults(&found, &["may not bar any role: ALTER ROLE \"mainstay\" CREATEROLE;"]);
+    assert_eq!(found.tier, Some(Tier::Advisory));
+    let fenced = bar(kit).await;
+    assert!(matches!(&fenced, Err(Failure::NotDone(why)) if why.contains("store check")), "{fenced:?}");
+    admin.batch_execute("ALTER ROLE mainstay CREATEROLE").await.unwrap();
+    fit(kit).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_administrator_runs_the_script_instead() {
-    let Some(kit) = Kit::bare("an_administrator_runs_the_script", &[]).await else { return };
+/// Roles that somebody else has made are used once he says so. For a server without a store.
+pub(super) async fn takes_roles_that_are_there(kit: &Kit) {
+    let admin = kit.admin("mainstay").await;
+    admin.batch_execute("CREATE ROLE partya; CREATE ROLE partya_1; CREATE ROLE partya_2").await.unwrap();
+    let mut said = init(&kit.settings(None), &[plan()]).await;
+    if let Err(AdminFault::Rights { statements, .. }) = &said {
+        admin.batch_execute(&statements.join("\n")).await.unwrap();
+        said = init(&kit.settings(None), &[plan()]).await;
+    }
+    assert!(said.is_ok_and(|said| said.iter().any(|it| it.contains("`partya_1` was there already"))));
+    fit(kit).await;
+}
+
+/// A superuser's store is as good.
+pub(super) async fn serves_a_superuser(kit: &Kit) {
+    let settings = settings(&kit.server.url("mainstay"), Some("partya_1"));
+    init(&settings, &[plan()]).await.unwrap();
+    let found = check(&settings, &[plan()]).await;
+    assert!(found.is_good() && found.tier == Some(Tier::Fenced), "{found:#?}");
+    take_over(&*mainstay_store::open(&settings).unwrap(), &name(LEASE), 1, "a").await;
+}
+
+/// Nothing is wrong with it, and it does what it says.
+async fn fit(kit: &Kit) {
+    let found = check(&kit.settings(None), &[plan()]).await;
+    assert!(found.is_good() && found.tier == Some(Tier::Fenced), "{found:#?}");
+    assert!(matches!(bar(kit).await, Ok(Answer::Done { .. })));
+    take_over(&*kit.guard("partya_1"), &name(LEASE), 2, "a").await;
+}
+
+/// Takes the lease and fences everybody.
+async fn bar(kit: &Kit) -> Result<Answer, Failure> {
+    kit.admin("mainstay").await.batch_execute("ALTER ROLE partya_2 LOGIN").await.unwrap();
+    let (store, lease) = (kit.guard("partya_1"), name(LEASE));
+    acquire(&*store, &lease, 1, "a").await;
+    store.ask(&lease, Request::Fence { nonce: Nonce(1) }, Duration::from_secs(15)).await
+}
+
+/// An administrator runs the script instead. For a server without a store.
+pub(super) async fn has_a_script_for_an_administrator(kit: &Kit) {
     let admin = kit.admin("mainstay").await;
     admin
         .batch_execute("REVOKE CREATE ON DATABASE mainstay FROM mainstay; ALTER ROLE mainstay NOCREATEROLE")
         .await
         .unwrap();
-    let script = init_script(&kit.settings(None), &[plan()], 15).unwrap();
+    let script = init_script(&kit.settings(None).at, &[plan()]).unwrap();
     admin.batch_execute(&script).await.unwrap_or_else(|error| panic!("{error:?} in {script}"));
-    admin.batch_execute(&script).await.expect("it may be run again");
-    let found = check(&kit.settings(None), &[plan()]).await;
-    assert!(found.is_good() && found.tier == Some(Tier::Fenced), "{found:#?}");
-    let password = take_over(&*kit.guard("partya_1"), &name(LEASE), 1, "a").await;
-    assert_eq!(password.len(), 64);
-    let newer = init_script(&kit.settings(None), &[plan()], 16).unwrap();
-    assert!(
-        newer.contains("WITH ADMIN TRUE, INHERIT TRUE, SET TRUE") && !newer.contains("\"mainstay\" CREATEROLE"),
-        "{newer}"
-    );
+    admin.batch_execute(&script).await.unwrap();
+    init(&kit.settings(None), &[plan()]).await.unwrap();
+    fit(kit).await;
+}
+
+/// A database that is not there is noticed before anything is made, and later too. For a server without a store.
+pub(super) async fn misses_a_leases_database(kit: &Kit) {
+    let plan = LeasePlan { database: Some(name("absent")), ..plan() };
+    let fault = init(&kit.settings(None), std::slice::from_ref(&plan)).await.unwrap_err();
+    assert!(fault.to_string().contains("CREATE DATABASE \"absent\";"), "{fault}");
+    let made = "SELECT count(*) FROM pg_namespace WHERE nspname = 'mainstay'";
+    assert_eq!(kit.admin("mainstay").await.query_one(made, &[]).await.unwrap().get::<_, i64>(0), 0);
+    init(&kit.settings(None), &[super::kit::plan()]).await.unwrap();
+    faults(&check(&kit.settings(None), &[plan]).await, &["database `absent` of lease `bank-a` is not there"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +118,7 @@ async fn a_check_says_what_an_operator_should_know() {
         .unwrap();
     let found = check(&kit.settings(None), &[plan()]).await;
     notes(&found, &["no standby", "`report` is a member of `partya` too", "not encrypted"]);
-    let standby = kit.server.standby("east").await.unwrap();
+    let Some(standby) = kit.standby("a_check_says").await else { return };
     until("it is not connected", Duration::from_secs(10), async || {
         let count = admin.query_one("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", &[]).await;
         count.unwrap().get::<_, i64>(0) == 1

@@ -133,7 +133,7 @@ async fn what_is_wrong_with_a_store_is_said_with_what_to_do() {
     std::fs::write(hba, "local all all trust\nhost all all all scram-sha-256\n").unwrap();
     admin.batch_execute("SELECT pg_reload_conf(); ALTER ROLE mainstay PASSWORD 'right'").await.unwrap();
     let wrong = settings(&format!("postgres://mainstay:wrong@127.0.0.1:{port}/mainstay"), None);
-    says(&wrong, "see the store's user and password").await;
+    says(&wrong, "see the user and password").await;
     let right = settings(&format!("postgres://mainstay:right@127.0.0.1:{port}/mainstay"), None);
     look(&*open(&right).unwrap(), &name("a"), 1).await;
     assert!(!format!("{right:?} {:?}", open(&right).unwrap()).contains("right"));
@@ -150,7 +150,7 @@ async fn says(settings: &Settings, expect: &str) {
 async fn the_primary_is_found_and_followed() {
     let Some(kit) = Kit::start("the_primary_is_found", &[]).await else { return };
     let lease = name(LEASE);
-    let standby = kit.server.standby("east").await.unwrap();
+    let Some(standby) = kit.standby("the_primary_is_found").await else { return };
     let only = format!("postgres://mainstay@127.0.0.1:{}/mainstay", standby.port());
     says(&settings(&only, None), "is a standby: name the primary").await;
     let both = format!("postgres://mainstay@127.0.0.1:{},127.0.0.1:{}/mainstay", standby.port(), kit.server.port());
@@ -181,7 +181,7 @@ async fn the_primary_is_found_and_followed() {
 async fn an_old_primary_that_lives_on_is_left() {
     let Some(kit) = Kit::start("an_old_primary_that_lives_on", &[]).await else { return };
     let lease = name("zombie");
-    let standby = kit.server.standby("east").await.unwrap();
+    let Some(standby) = kit.standby("an_old_primary_that_lives_on").await else { return };
     let both = format!("postgres://mainstay@127.0.0.1:{},127.0.0.1:{}/mainstay", kit.server.port(), standby.port());
     let store = open(&settings(&both, None)).unwrap();
     acquire(&*store, &lease, 1, "a").await;

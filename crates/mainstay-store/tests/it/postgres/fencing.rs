@@ -18,10 +18,9 @@ async fn with_passwords(kit: &Kit) {
     kit.admin("partya").await.batch_execute("SELECT pg_reload_conf(); GRANT CREATE ON DATABASE partya TO partya; GRANT CREATE ON SCHEMA public TO partya").await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_holder_before_is_barred_and_the_next_uses_its_tables() {
-    let Some(kit) = Kit::start("the_holder_before_is_barred", &[]).await else { return };
-    with_passwords(&kit).await;
+/// The holder before is barred, and the next uses its tables.
+pub(super) async fn bars_the_holder_before(kit: &Kit) {
+    with_passwords(kit).await;
     let (one, two, lease) = (kit.guard("partya_1"), kit.guard("partya_2"), name(LEASE));
     assert_eq!((one.tier(&lease), kit.store().tier(&lease)), (Tier::Fenced, Tier::Advisory));
     assert!(kit.login("partya_1", "").await.is_err(), "nobody holds the lease yet");
@@ -64,15 +63,14 @@ async fn fencing_and_activating_may_be_done_again() {
     assert!(node.batch_execute("SELECT 1").await.is_err(), "a new tenure ends its own role's old sessions too");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn prepared_transactions_are_rolled_back() {
-    let Some(kit) = Kit::start("prepared_transactions", &["max_prepared_transactions=10"]).await else { return };
-    with_passwords(&kit).await;
+/// Prepared transactions are rolled back. For a server that has some.
+pub(super) async fn rolls_back_what_was_prepared(kit: &Kit) {
+    with_passwords(kit).await;
     let (one, two, lease) = (kit.guard("partya_1"), kit.guard("partya_2"), name(LEASE));
     let password = take_over(&*one, &lease, 1, "a").await;
     let node = kit.login("partya_1", &password).await.unwrap();
-    node.batch_execute("CREATE TABLE vault (state int)").await.unwrap();
-    node.batch_execute("BEGIN; INSERT INTO vault VALUES (1); PREPARE TRANSACTION 'as the group''s'").await.unwrap();
+    node.batch_execute("CREATE TABLE promised (state int)").await.unwrap();
+    node.batch_execute("BEGIN; INSERT INTO promised VALUES (1); PREPARE TRANSACTION 'as the group''s'").await.unwrap();
     node.batch_execute("RESET ROLE; BEGIN; SELECT 1; SET ROLE NONE; PREPARE TRANSACTION 'as itself'").await.unwrap();
     let admin = kit.admin("partya").await;
     admin.batch_execute("BEGIN; CREATE TABLE other (); PREPARE TRANSACTION 'somebody else''s'").await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mainstay_core::lease::{Name, Nonce, Request, Row, Version};
 use mainstay_store::{LeasePlan, LeaseSettings, Settings, Store, init, open};
-use mainstay_testkit::{Postgres, Trouble, skipped};
+use mainstay_testkit::{Installation, Postgres, Trouble, skipped};
 use tokio_postgres::{Client, Config, Error, NoTls};
 
 use crate::suite::{HOUR, SECOND, answer, done, look, name, row_of};
@@ -29,23 +29,41 @@ impl Kit {
 
     /// The same without a store.
     pub(super) async fn bare(test: &str, settings: &[&str]) -> Option<Self> {
-        let server = match Postgres::start_with(settings).await {
-            Ok(server) => server,
-            Err(trouble @ Trouble::Missing(_)) => {
-                skipped(test, &trouble);
-                return None;
-            }
-            Err(trouble) => panic!("{trouble}"),
-        };
-        server.create("mainstay").await.unwrap();
-        server.create("partya").await.unwrap();
+        let server = there(test, Postgres::start_with(settings).await)?;
         let kit = Self { server };
-        kit.admin("mainstay")
-            .await
-            .batch_execute("CREATE ROLE mainstay LOGIN CREATEROLE; GRANT CREATE ON DATABASE mainstay TO mainstay;")
-            .await
-            .unwrap();
+        kit.prepare().await;
         Some(kit)
+    }
+
+    /// The same, of this major version of PostgreSQL.
+    pub(super) async fn of(major: u32, settings: &[&str]) -> Option<Self> {
+        let test = format!("PostgreSQL {major}");
+        let installation = there(&test, Installation::of(major).await)?;
+        let kit = Self { server: there(&test, Postgres::start_as(installation, settings).await)? };
+        kit.prepare().await;
+        Some(kit)
+    }
+
+    /// Makes it as it was at the beginning.
+    pub(super) async fn clear(&self) {
+        let admin = self.admin("postgres").await;
+        for database in ["mainstay", "partya"] {
+            admin.batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)")).await.unwrap();
+        }
+        admin.batch_execute("DROP ROLE IF EXISTS partya_1, partya_2, partya, mainstay").await.unwrap();
+        self.prepare().await;
+    }
+
+    async fn prepare(&self) {
+        self.server.create("mainstay").await.unwrap();
+        self.server.create("partya").await.unwrap();
+        let text = "CREATE ROLE mainstay LOGIN CREATEROLE; GRANT CREATE ON DATABASE mainstay TO mainstay;";
+        self.admin("mainstay").await.batch_execute(text).await.unwrap();
+    }
+
+    /// A standby of it, which it knows as `east`.
+    pub(super) async fn standby(&self, test: &str) -> Option<Postgres> {
+        there(test, self.server.standby("east").await)
     }
 
     pub(super) fn url(&self) -> String {
@@ -76,6 +94,18 @@ impl Kit {
         let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
+    }
+}
+
+/// What this machine lacks is skipped.
+fn there<T>(test: &str, result: Result<T, Trouble>) -> Option<T> {
+    match result {
+        Ok(found) => Some(found),
+        Err(trouble @ Trouble::Missing(_)) => {
+            skipped(test, &trouble);
+            None
+        }
+        Err(trouble) => panic!("{trouble}"),
     }
 }
 

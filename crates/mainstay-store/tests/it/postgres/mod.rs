@@ -6,12 +6,6 @@ mod fencing;
 mod kit;
 mod load;
 mod tls;
+mod versions;
 
-use crate::suite::conforms;
 pub(crate) use kit::Kit;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_conforms() {
-    let Some(kit) = Kit::start("it_conforms", &[]).await else { return };
-    conforms(|| kit.store()).await;
-}

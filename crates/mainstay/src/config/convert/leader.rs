@@ -6,8 +6,7 @@ use mainstay_proxy::params::Hold;
 
 use super::address::{Host, Place};
 use super::{Cx, leases, or};
-use crate::config::defaults;
-use crate::config::typed::{self, Policy, Spanned};
+use crate::config::typed::{self, Maybe, Policy, Spanned};
 use crate::config::units::show_size;
 
 /// Reports what does not go with a pool's policy.
@@ -61,8 +60,8 @@ fn own_holder(cx: &mut Cx<'_>, name: &Spanned<String>, pool: &typed::Pool, lease
 }
 
 /// What waits for the leader.
-pub(super) fn hold(cx: &mut Cx<'_>, pool: &typed::Pool) -> Hold {
-    let Some(typed) = &pool.hold else { return defaults::HOLD };
+pub(super) fn hold(cx: &mut Cx<'_>, typed: &Maybe<typed::Hold>, default: Hold) -> Hold {
+    let Some(typed) = typed else { return default };
     let typed = &typed.value;
     if let Some(bytes) = typed.bytes.filter(|bytes| bytes.value > MOST_HELD) {
         cx.fault(bytes.span, format!("{} of requests that wait", show_size(bytes.value))).help(format!(
@@ -75,9 +74,9 @@ pub(super) fn hold(cx: &mut Cx<'_>, pool: &typed::Pool) -> Hold {
             .help(format!("write {MOST_WAITING} or less: each is a connection, and memory"));
     }
     Hold {
-        requests: or(typed.requests, defaults::HOLD.requests),
-        bytes: cx.positive(typed.bytes, "memory", "\"64KiB\"; `requests = 0` holds nothing", defaults::HOLD.bytes),
-        time: cx.positive(typed.time, "a wait", "\"1s\"; `requests = 0` holds nothing", defaults::HOLD.time),
+        requests: or(typed.requests, default.requests),
+        bytes: cx.positive(typed.bytes, "memory", "\"64KiB\"; `requests = 0` holds nothing", default.bytes),
+        time: cx.positive(typed.time, "a wait", "\"1s\"; `requests = 0` holds nothing", default.time),
     }
 }
 

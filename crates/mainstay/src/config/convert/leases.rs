@@ -133,7 +133,9 @@ fn terms(
     if let Some(guard) = guard {
         let fenced = on_one_machine || guard.role.is_some();
         terms.takeover = fenced || or(typed.takeover_unfenced, false);
-        terms.frozen = or(guard.freeze, true).then(|| or(guard.kill_after, defaults::KILL_AFTER));
+        // On one machine nobody can take over before the child is dead.
+        let kill_after = if on_one_machine { ttl } else { defaults::KILL_AFTER };
+        terms.frozen = or(guard.freeze, true).then(|| or(guard.kill_after, kill_after));
         terms.stop_within = or(guard.stop_within, defaults::STOP_WITHIN);
         terms.prepare_within = guards::prepare_within(guard).unwrap_or(terms.prepare_within);
     }

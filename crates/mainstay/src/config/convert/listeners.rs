@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use mainstay_proxy::params::{At, Http, Listener, Service, Site, Tcp};
 
 use super::target::{self, Scheme};
-use super::{Cx, Rules, act, address, agree, http, or, owner, tls};
+use super::{Cx, Rules, act, address, agree, databases, http, or, owner, tls};
 use crate::config::defaults;
 use crate::config::typed::{Listen, Span, Spanned};
 
@@ -128,11 +128,17 @@ fn place(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<Result<SocketAddr, 
 }
 
 fn does(cx: &mut Cx<'_>, rules: &mut Rules, name: &Spanned<String>, listen: &Listen) -> Option<Does> {
+    if databases::is_one(listen) {
+        unfit(cx, listen);
+        return databases::convert(cx, name, listen).map(Does::Tcp);
+    }
+    databases::not_one(cx, listen);
     let is_tcp = listen.action.to.as_ref().is_some_and(|to| to.value.starts_with("tcp://"));
     if is_tcp { tcp(cx, rules, listen).map(Does::Tcp) } else { Some(Does::Http(http::site(cx, rules, name, listen))) }
 }
 
-fn tcp(cx: &mut Cx<'_>, rules: &mut Rules, listen: &Listen) -> Option<Tcp> {
+/// Reports what only goes with HTTP.
+fn unfit(cx: &mut Cx<'_>, listen: &Listen) {
     let act = &listen.action;
     let mut unfit: Vec<(&str, Span)> = act::typed_keys(act)
         .into_iter()
@@ -147,13 +153,18 @@ fn tcp(cx: &mut Cx<'_>, rules: &mut Rules, listen: &Listen) -> Option<Tcp> {
         cx.fault(span, format!("`{key}` is of HTTP listeners, and this one passes bytes on"))
             .help("leave it out, or write \"http://\" in `to`");
     }
+}
+
+fn tcp(cx: &mut Cx<'_>, rules: &mut Rules, listen: &Listen) -> Option<Tcp> {
+    unfit(cx, listen);
+    let act = &listen.action;
     let typed = act.to.as_ref()?;
     let retry = rules.retry(cx, &act.retry);
     let idle_timeout = cx.positive(listen.idle, "a time", "\"1m\"", defaults::SESSION_IDLE);
     let to = target::parse(cx, typed).filter(|to| to.scheme == Scheme::Tcp)?;
     let index = target::pool(cx, &to, typed.span)?;
     let pool = cx.uses.add(index, to.port, typed.span);
-    Some(Tcp { pool, idle_timeout, tries: retry.tries, tries_within: retry.within, access_log: true })
+    Some(Tcp { pool, idle_timeout, tries: retry.tries, tries_within: retry.within, access_log: true, postgres: None })
 }
 
 /// The sites of an address (`Ok`), or its TCP service (`Err`).

@@ -6,6 +6,7 @@ mod address;
 mod agree;
 mod checks;
 mod cross;
+mod databases;
 mod guards;
 mod http;
 mod leader;
@@ -29,6 +30,7 @@ use self::names::Broken;
 use self::pools::Uses;
 pub use self::process::admin_address;
 use self::rules::Rules;
+use super::databases::Database;
 use super::fault::{Fault, Report};
 use super::leases::Leases;
 use super::map::Maps;
@@ -41,6 +43,7 @@ pub(super) struct Converted {
     pub(super) plan: Plan,
     pub(super) process: Process,
     pub(super) leases: Option<Leases>,
+    pub(super) databases: Vec<Database>,
 }
 
 /// Converts a configuration. Every fault goes to `report`; without one there, the result is what the program runs.
@@ -60,6 +63,7 @@ pub(super) fn convert(
         maps,
         broken,
         uses: Uses::default(),
+        databases: Vec::new(),
         unsure: false,
         folder,
         tls: tls::Known::default(),
@@ -73,7 +77,8 @@ pub(super) fn convert(
     let process = process::convert(&mut cx);
     let leases = leases::convert(&mut cx, folder);
     cx.maps.check(cx.report);
-    Converted { plan, process, leases }
+    let databases = cx.databases;
+    Converted { plan, process, leases, databases }
 }
 
 /// What every part of the conversion needs.
@@ -84,6 +89,8 @@ struct Cx<'c> {
     maps: &'c mut Maps,
     broken: Broken,
     uses: Uses,
+    /// The databases that listeners lead to.
+    databases: Vec<Database>,
     /// Whether something refers to a name that could not be read or found.
     unsure: bool,
     /// The configuration's folder.

@@ -23,10 +23,13 @@ pub(super) struct Uses {
 }
 
 struct Use {
+    /// Index of the typed pool; that of none where the pool is `whole`.
     pool: usize,
     port: Option<u16>,
     span: Span,
     read_timeout: Option<Spanned<Duration>>,
+    /// The pool itself, where no table describes it.
+    whole: Option<Pool>,
 }
 
 impl Use {
@@ -37,11 +40,17 @@ impl Use {
 }
 
 impl Uses {
+    /// Notes a pool that no table describes, and returns its id in the plan.
+    pub(super) fn add_whole(&mut self, pool: Pool, span: Span) -> PoolId {
+        self.uses.push(Use { pool: usize::MAX, port: None, span, read_timeout: None, whole: Some(pool) });
+        PoolId(u32::try_from(self.uses.len() - 1).unwrap_or(u32::MAX))
+    }
+
     /// Notes that a pool is used with a port, and returns its id in the plan.
     pub(super) fn add(&mut self, pool: usize, port: Option<u16>, span: Span) -> PoolId {
         let found = self.uses.iter().position(|used| used.pool == pool && used.port == port);
         let at = found.unwrap_or_else(|| {
-            self.uses.push(Use { pool, port, span, read_timeout: None });
+            self.uses.push(Use { pool, port, span, read_timeout: None, whole: None });
             self.uses.len() - 1
         });
         PoolId(u32::try_from(at).unwrap_or(u32::MAX))
@@ -70,9 +79,10 @@ impl Uses {
 /// Converts every pool; those that nobody uses only to find their faults.
 pub(super) fn convert(cx: &mut Cx<'_>) -> (Vec<Pool>, Vec<Checker>) {
     let config = cx.config;
-    let uses = std::mem::take(&mut cx.uses);
+    let mut uses = std::mem::take(&mut cx.uses);
     let mut checkers = Checkers::default();
-    let mut built: HashMap<usize, Pool> = HashMap::new();
+    let whole = uses.uses.iter_mut().enumerate().filter_map(|(at, used)| Some((at, used.whole.take()?)));
+    let mut built: HashMap<usize, Pool> = whole.collect();
     for (index, (name, typed)) in config.pools.iter().enumerate() {
         let mut own = uses.uses.iter().enumerate().filter(|(_, used)| used.pool == index).peekable();
         let several = own.clone().count() > 1;
@@ -367,7 +377,7 @@ fn common(cx: &mut Cx<'_>, name: &Spanned<String>, pool: &typed::Pool) -> Pool {
         ),
         max_connections: limit(cx, pool.max_connections),
         queue: queue(cx, pool),
-        hold: leader::hold(cx, pool),
+        hold: leader::hold(cx, &pool.hold, defaults::HOLD),
         budget: Budget {
             ratio: or(pool.retry_ratio, defaults::RETRY_RATIO),
             per_second: or(pool.retry_per_second, defaults::RETRY_PER_SECOND),

@@ -63,6 +63,12 @@ fn split(text: &str) -> Result<To, (String, String)> {
     let scheme = match scheme {
         "http" => Scheme::Http,
         "tcp" => Scheme::Tcp,
+        "postgres" | "postgresql" => {
+            return Err((
+                "a database is for a whole listener".to_owned(),
+                "write it as `to` of a [listen.NAME] without routes".to_owned(),
+            ));
+        }
         "https" | "grpc" | "grpcs" => {
             return Err((
                 format!("{scheme} towards nodes is not supported yet"),

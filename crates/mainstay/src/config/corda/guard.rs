@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::database::Database;
 use super::node::Node;
-use crate::config::typed::{Guard, Ready, Span, Spanned};
+use crate::config::typed::{Guard, Hook, Ready, Span, Spanned};
 
 /// The guard's name.
 pub(super) fn name(node: &Node<'_>) -> Spanned<String> {
@@ -33,6 +33,10 @@ pub(super) fn read(
         stop_within: Some(Spanned { value: STOP_WITHIN, span: here }),
         ..Guard::default()
     };
+    guard.before = guard.ready.as_ref().map(|ready| {
+        let run = words(ready.span, &FORGET);
+        Spanned { value: Hook { run, within: None }, span: ready.span }
+    });
     if let Some(database) = database {
         guard.role = Some(database.role.clone());
         let users = database.user_from.iter().map(|name| (name, "{role}"));
@@ -42,7 +46,7 @@ pub(super) fn read(
     guard
 }
 
-/// When it is ready: the port for its clients is open.
+/// When it is ready: the port for its clients is open, and its log says that it serves. The port alone is open too early.
 fn ready(node: &mut Node<'_>) -> Option<Spanned<Ready>> {
     let address = ["rpcSettings.address", "rpcAddress", "messagingServerAddress", "p2pAddress"]
         .into_iter()
@@ -54,13 +58,14 @@ fn ready(node: &mut Node<'_>) -> Option<Spanned<Ready>> {
         return None;
     };
     let host = if WILDCARDS.contains(&address.host.as_str()) { "127.0.0.1" } else { address.host.as_str() };
-    let at = Spanned { value: format!("{host}:{}", address.port), span: address.span };
-    let message = "the node counts as ready when this port is open, which is 1 to 3 seconds before it is registered";
-    node.note(address.span, message)
-        .help("a client that comes too early loses 30 s: `ready = { run = [...] }` can ask more, see docs/corda.md");
-    let within = Some(Spanned { value: START_WITHIN, span: address.span });
-    let ready = Ready { tcp: Some(at), within, ..Ready::default() };
-    Some(Spanned { value: ready, span: address.span })
+    let (span, port) = (address.span, address.port.to_string());
+    let run = words(span, &["bash", "-c", READY, host, &port]);
+    let within = Some(Spanned { value: START_WITHIN, span });
+    Some(Spanned { value: Ready { run, within, ..Ready::default() }, span })
+}
+
+fn words(span: Span, words: &[&str]) -> Vec<Spanned<String>> {
+    words.iter().map(|word| Spanned { value: (*word).to_owned(), span }).collect()
 }
 
 /// Messages on their way are in files, which must go where the lease goes.
@@ -79,8 +84,13 @@ fn journal(node: &mut Node<'_>, span: Span) {
 /// Addresses that stand for all of a machine's.
 pub(super) const WILDCARDS: [&str; 3] = ["0.0.0.0", "[::]", "::"];
 
+/// Whether the node at host `$0`, port `$1` serves. Its log is read until it does; `logs/ready` says so from then on.
+const READY: &str = r#"exec 3<>"/dev/tcp/$0/$1" && { [ -e logs/ready ] || { tac "logs/node-$(hostname).log" | grep -m1 -e ' - Vendor: ' -e '- Running P2PMessaging loop' | grep -q P2P && : > logs/ready; }; }"#;
+/// Takes back what an earlier start has said of itself.
+const FORGET: [&str; 3] = ["rm", "-f", "logs/ready"];
+
 /// A node has been seen to take half a minute on a busy machine; migrations take longer.
-const START_WITHIN: Duration = Duration::from_secs(300);
+pub(super) const START_WITHIN: Duration = Duration::from_secs(300);
 
 /// It takes 5 s to stop when it is well.
 const STOP_WITHIN: Duration = Duration::from_secs(30);

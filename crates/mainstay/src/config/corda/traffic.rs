@@ -1,8 +1,8 @@
 //! Listeners and pools: the load balancer of Corda's document.
 
-use super::guard::WILDCARDS;
+use super::guard::{START_WITHIN, WILDCARDS};
 use super::node::{Address, Node};
-use crate::config::typed::{Config, Listen, Policy, Pool, Span, Spanned};
+use crate::config::typed::{Config, Hold, Listen, Policy, Pool, Span, Spanned};
 
 /// Adds a listener and a pool for each kind of traffic that the file has an address for.
 pub(super) fn read(node: &mut Node<'_>, machine: &Spanned<String>, lease: &Spanned<String>, config: &mut Config) {
@@ -32,6 +32,7 @@ pub(super) fn read(node: &mut Node<'_>, machine: &Spanned<String>, lease: &Spann
         let pool = Pool {
             nodes: vec![Spanned { value: member(&own, machine), span: own.span }],
             policy: Some(Spanned { value: Policy::Leader(lease.clone()), span: own.span }),
+            hold: Some(Spanned { value: hold(own.span), span: own.span }),
             ..Pool::default()
         };
         let mut listen = Listen { at: vec![listen_at(&front)], ..Listen::default() };
@@ -89,6 +90,12 @@ fn member(own: &Address, machine: &Spanned<String>) -> crate::config::typed::Nod
     let holder = (host != machine.value).then(|| machine.clone());
     let at = Spanned { value: format!("{host}:{}", own.port), span: own.span };
     crate::config::typed::Node { at, holder, ..Default::default() }
+}
+
+/// Clients are held for as long as a start may take: one that is refused tries again after 5, 7.5, 11 s and so on, one that
+/// is held is there when the node is.
+fn hold(span: Span) -> Hold {
+    Hold { time: Some(Spanned { value: START_WITHIN, span }), ..Hold::default() }
 }
 
 /// On every address: `p2pAddress` is what the machine with the listener is called.

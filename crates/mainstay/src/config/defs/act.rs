@@ -9,12 +9,18 @@ use crate::config::typed::{Act, ErrorPage, Mirror};
 pub(in crate::config) static ACT: &[Setting<Act>] = &[
     Setting {
         key: "to",
-        field: &Of(|act: &mut Act| &mut act.to, Text("`\"http://POOL[:PORT][/prefix]\"` or `\"tcp://POOL[:PORT]\"`")),
+        field: &Of(
+            |act: &mut Act| &mut act.to,
+            Text(
+                "`\"http://POOL[:PORT][/prefix]\"`, `\"tcp://POOL[:PORT]\"` or `\"postgres://USER@HOST[:PORT],.../DATABASE\"`",
+            ),
+        ),
         default: Standard::Words("none; a listener or route has `to` or `reply`"),
         example: r#""http://tessera:9101""#,
         doc: "Carries requests or connections to a node of this pool. The port is for nodes that have none of their \
               own. A prefix replaces the part of the path that the route matched; the rest goes on as it came. \
-              `tcp` is for whole listeners.",
+              `tcp` is for whole listeners, and so is `postgres`: connections go to that of its hosts which is the primary; \
+              see [the database](../database.md).",
     },
     Setting {
         key: "reply",

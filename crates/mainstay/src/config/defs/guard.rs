@@ -130,9 +130,9 @@ pub(in crate::config) static GUARD: &[Setting<Guard>] = &[
     Setting {
         key: "kill_after",
         field: &Of(|guard: &mut Guard| &mut guard.kill_after, Time),
-        default: Standard::Time(defaults::KILL_AFTER),
+        default: Standard::Words("`\"1m\"`; the lease's `ttl` where the store is a file"),
         example: r#""20s""#,
-        doc: "How long it stays frozen before it is killed after all.",
+        doc: "How long it stays frozen before it is killed after all. Where the store is a file nobody else takes over before that.",
     },
     Setting {
         key: "priority",

@@ -1,5 +1,6 @@
 //! `[listen.NAME]` and its routes.
 
+use super::guarding::Holding;
 use super::kinds::{Count, Flag, Required, Routes, Text, Texts, Time};
 use super::{Of, Setting, Standard};
 use crate::config::defaults;
@@ -87,9 +88,61 @@ pub(in crate::config) static LISTEN: &[Setting<Listen>] = &[
     Setting {
         key: "idle",
         field: &Of(|listen: &mut Listen| &mut listen.idle, Time),
-        default: Standard::Time(defaults::SESSION_IDLE),
+        default: Standard::Words("`\"1h\"`, of a database `\"1d\"`"),
         example: r#""10m""#,
         doc: "TCP: a session without a byte in either direction for this long is ended.",
+    },
+    Setting {
+        key: "lease",
+        field: &Of(|listen: &mut Listen| &mut listen.database.lease, Text("the name of a lease")),
+        default: Standard::Words("that of the file's guard, if it has one"),
+        example: r#""bank-a""#,
+        doc: "Database: only while this program's own guard has a tenure of this lease can it be reached; its sessions \
+              are reset when the tenure ends, or may have ended. See [the database](../database.md).",
+    },
+    Setting {
+        key: "hold",
+        field: &Of(|listen: &mut Listen| &mut listen.database.hold, Holding),
+        default: Standard::Words("`{ requests = 1000, bytes = \"16MiB\", time = \"10s\" }`"),
+        example: r#"{ requests = 200, time = "5s" }"#,
+        doc: "Database: connections that wait while it has no primary or there is no tenure, instead of failing.",
+    },
+    Setting {
+        key: "handshake",
+        field: &Of(|listen: &mut Listen| &mut listen.database.handshake, Time),
+        default: Standard::Time(defaults::HANDSHAKE),
+        example: r#""5s""#,
+        doc: "Database: longest time to a client's first byte. Until then no server is connected to.",
+    },
+    Setting {
+        key: "password_file",
+        field: &Of(|listen: &mut Listen| &mut listen.database.password_file, Text("a path")),
+        default: Standard::Words("the password of the url, if it has one"),
+        example: r#""/etc/mainstay/asks.password""#,
+        doc: "Database: file whose first line is the password of the user in `to`. Read again for each login.",
+    },
+    Setting {
+        key: "ca",
+        field: &Of(|listen: &mut Listen| &mut listen.database.ca, Text("a path")),
+        default: Standard::Words("`sslrootcert` of the url; without either the hosts' certificates are not compared"),
+        example: r#""/etc/mainstay/database-ca.crt""#,
+        doc: "Database: certificates (PEM) that those of the hosts must be signed by when they are asked who is the \
+              primary. Nodes verify for themselves: their encryption passes through untouched.",
+    },
+    Setting {
+        key: "ask_every",
+        field: &Of(|listen: &mut Listen| &mut listen.database.ask_every, Time),
+        default: Standard::Time(defaults::ASK_EVERY),
+        example: r#""1s""#,
+        doc: "Database: how often each host is asked whether it is the primary. While none is, they are asked every 50 ms.",
+    },
+    Setting {
+        key: "ask_timeout",
+        field: &Of(|listen: &mut Listen| &mut listen.database.ask_timeout, Time),
+        default: Standard::Time(defaults::ASK_TIMEOUT),
+        example: r#""2s""#,
+        doc: "Database: longest time for a host's answer, and to connect to it. A primary that is later gets no new \
+              connections until it answers again.",
     },
 ];
 

@@ -2,16 +2,14 @@
 
 mod params;
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use mainstay_core::lease::{LeaseView, Name, Report};
+use mainstay_core::lease::{Name, Report};
 use mainstay_guard::{Guard, GuardHandle};
 use mainstay_io::lines::{LineSender, LineWriter, Target};
+use mainstay_proxy::front;
 use mainstay_store::{Keeper, LeaseSettings, Secret, Settings, Store, Tier};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -89,8 +87,8 @@ pub(super) async fn start(leases: &Leases) -> Result<(Arc<Kept>, Guards), String
 impl Kept {
     /// What fronts follow.
     #[must_use]
-    pub fn views(&self) -> HashMap<Name, watch::Receiver<LeaseView>> {
-        self.leases.iter().map(|lease| (lease.name.clone(), lease.keeper.view())).collect()
+    pub fn views(&self) -> front::Leases {
+        self.leases.iter().map(|lease| (lease.name.clone(), lease.keeper.view().into())).collect()
     }
 
     /// The lease of this name.
@@ -171,7 +169,12 @@ impl Guards {
 pub(crate) fn settings(leases: &Leases) -> Result<Settings, String> {
     let store = &leases.store;
     let mut settings = Settings::new(store.at.clone());
-    settings.password = store.password_file.as_deref().map(password).transpose()?;
+    settings.password = store
+        .password_file
+        .as_deref()
+        .map(Secret::from_file)
+        .transpose()
+        .map_err(|fault| format!("the store: {fault}"))?;
     settings.ca.clone_from(&store.ca);
     settings.timeout = store.timeout;
     let of = |lease: &Lease| LeaseSettings {
@@ -181,19 +184,6 @@ pub(crate) fn settings(leases: &Leases) -> Result<Settings, String> {
     };
     settings.leases = leases.all.iter().map(|lease| (lease.terms.lease.clone(), of(lease))).collect();
     Ok(settings)
-}
-
-/// The first line of a file.
-fn password(path: &Path) -> Result<Secret, String> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("the store's password cannot be read from {}: {error}", path.display()))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(Secret::new(line)),
-        _ => Err(format!(
-            "the store's password file {} is empty: write the password into its first line",
-            path.display()
-        )),
-    }
 }
 
 fn keeper(store: &Arc<dyn Store>, lease: &Lease, host: &Name) -> Result<Keeper, String> {

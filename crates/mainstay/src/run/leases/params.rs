@@ -10,7 +10,7 @@ use mainstay_guard::{
     CgroupUse, Command, Grant, Grants, Hook, Output, Params, Probe, Progress, Ready, Secret, Template,
 };
 use mainstay_io::lines::LineSender;
-use mainstay_store::Keeper;
+use mainstay_store::{Keeper, Tier};
 use rustix::process::Signal;
 
 use crate::config::leases::{self, Cgroup, Guard, StopSignal};
@@ -72,11 +72,14 @@ pub(super) fn leave_within(terms: &Terms) -> Duration {
 fn grants(keeper: Arc<Keeper>) -> Grants {
     Grants::new(move |nonce| {
         let grant = keeper.grant(nonce);
+        if grant.lock.is_none() && keeper.tier() == Tier::Exclusive {
+            return Err("the lock of its lease was let go: the tenure is over".to_owned());
+        }
         let (role, password) = match grant.credential {
             Some(credential) => (Some(credential.role), Some(Secret::new(credential.password.reveal()))),
             None => (None, None),
         };
-        Grant { role, password, inherit: grant.lock.into_iter().collect() }
+        Ok(Grant { role, password, inherit: grant.lock.into_iter().collect() })
     })
 }
 

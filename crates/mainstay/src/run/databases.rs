@@ -1,0 +1,261 @@
+//! The databases that listeners lead to: who watches them, and when they may be reached.
+//!
+//! A listener follows its database as a pool follows a lease: the holder is the primary, and each time that another host
+//! becomes it, or another tenure begins, is a tenure of its own, so that what ran in the last one is reset.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mainstay_core::Moment;
+use mainstay_core::database::{Choice, History};
+use mainstay_core::lease::{LeaseView, Nonce, Order, Phase, Standing, Token};
+use mainstay_io::clock;
+use mainstay_proxy::front::{self, Followed, Words};
+use mainstay_proxy::view::Until;
+use mainstay_store::{Database, DatabaseSettings, Secret, Sight, keeper};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::leases::Kept;
+use crate::config::databases::Database as Configured;
+
+/// The databases of this program, shared with whoever shows them.
+#[derive(Debug, Default)]
+pub struct Databases {
+    // Invariant: only replaced as a whole, never held while anything is waited for.
+    all: Mutex<Vec<Arc<Watched>>>,
+}
+
+/// One that is watched until this is dropped.
+#[derive(Debug)]
+pub struct Watched {
+    configured: Configured,
+    database: Database,
+    followed: Followed,
+    task: AbortHandle,
+}
+
+impl Databases {
+    /// Those of a configuration: what goes on is kept as it is, what is new begins to be watched. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// A sentence: what cannot be had.
+    pub(super) fn next(&self, configured: &[Configured], kept: Option<&Kept>) -> Result<Vec<Arc<Watched>>, String> {
+        let old = self.all();
+        let next = configured.iter().map(|configured| {
+            let same = old.iter().find(|old| old.configured == *configured);
+            same.map_or_else(|| Watched::start(configured, kept).map(Arc::new), |same| Ok(Arc::clone(same)))
+        });
+        next.collect()
+    }
+
+    /// Goes over to these; the others are watched no longer.
+    pub(super) fn replace(&self, next: Vec<Arc<Watched>>) {
+        *self.lock() = next;
+    }
+
+    /// Each of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Watched>> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Watched>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a front follows of these.
+pub(super) fn followed(all: &[Arc<Watched>]) -> front::Leases {
+    all.iter().map(|one| (one.configured.name.as_str().into(), one.followed.clone())).collect()
+}
+
+impl Watched {
+    fn start(configured: &Configured, kept: Option<&Kept>) -> Result<Self, String> {
+        let name = configured.name.as_str();
+        // A file that cannot be read now is an operator's mistake; later on it is one of the host's faults.
+        configured
+            .password_file
+            .as_deref()
+            .map(Secret::from_file)
+            .transpose()
+            .map_err(|fault| format!("{name}: {fault}"))?;
+        let orders = match &configured.lease {
+            None => None,
+            Some(lease) => {
+                Some(kept.and_then(|kept| kept.find(lease)).map(|kept| kept.keeper.orders()).ok_or_else(|| {
+                    format!(
+                        "{name} follows lease {lease}, which is new: leases are taken up when Mainstay is restarted"
+                    )
+                })?)
+            }
+        };
+        let settings = DatabaseSettings {
+            name: name.into(),
+            url: configured.url.clone(),
+            password_file: configured.password_file.clone(),
+            ca: configured.ca.clone(),
+            every: configured.every,
+            timeout: configured.timeout,
+        };
+        let database = Database::watch(&settings).map_err(|fault| format!("{name}: {fault}"))?;
+        let (until, (view, view_seen)) = (Until::over(), watch::channel(vacant()));
+        let (words, words_seen) = watch::channel(Words::new());
+        let lease = configured.lease.clone();
+        let gate = Gate { lease, orders, sight: database.sight(), until: until.clone(), view, words, last: None };
+        let task = tokio::spawn(gate.run()).abort_handle();
+        let followed = Followed { view: view_seen, until: Some(until), words: Some(words_seen) };
+        Ok(Self { configured: configured.clone(), database, followed, task })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.configured.name
+    }
+
+    /// What is known of its hosts.
+    #[must_use]
+    pub const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Whether new connections are let through.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.followed.view.borrow().phase == Phase::Ready
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Some(until) = &self.followed.until {
+            until.set(Moment::ZERO);
+        }
+    }
+}
+
+/// Opens and closes the way to one database.
+struct Gate {
+    lease: Option<String>,
+    /// `None`: it needs no tenure.
+    orders: Option<watch::Receiver<Order>>,
+    sight: watch::Receiver<Sight>,
+    until: Until,
+    view: watch::Sender<LeaseView>,
+    words: watch::Sender<Words>,
+    /// What sessions run in.
+    last: Option<Run>,
+}
+
+/// What sessions run in: they are reset when it becomes another, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    /// Of the tenure; `None` where it takes none.
+    tenure: Option<Nonce>,
+    host: usize,
+    history: History,
+}
+
+impl Gate {
+    async fn run(mut self) {
+        loop {
+            let end = self.settle();
+            let left = end.map(|end| end.since(clock::boot()));
+            let until = tokio::time::sleep(left.unwrap_or(IDLE));
+            let ordered = async {
+                match &mut self.orders {
+                    Some(orders) => orders.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                ordered = ordered => if ordered.is_err() { break },
+                seen = self.sight.changed() => if seen.is_err() { break },
+                () = until => {}
+            }
+        }
+        // Nobody keeps the lease, or watches the database, any more.
+        self.until.set(Moment::ZERO);
+        self.view.send_replace(vacant());
+    }
+
+    /// Says what follows from what is known; until when, if that ends by itself.
+    fn settle(&mut self) -> Option<Moment> {
+        let now = clock::boot();
+        let tenure = match &mut self.orders {
+            None => Some((None, None)),
+            Some(orders) => {
+                tenure(&orders.borrow_and_update().standing, now).map(|(nonce, end)| (Some(nonce), Some(end)))
+            }
+        };
+        // Before anything else is told: workers look at it themselves.
+        let end = tenure.and_then(|(_, end)| end);
+        self.until.set(match tenure {
+            None => Moment::ZERO,
+            Some((_, end)) => end.unwrap_or(Moment::from_nanos(u64::MAX)),
+        });
+        let sight = self.sight.borrow_and_update().clone();
+        let run = match (tenure, sight.choice) {
+            (Some((tenure, _)), Choice::Primary { host, history, .. }) => Some(Run { tenure, host, history }),
+            _ => None,
+        };
+        let nonce = if run == self.last { self.view.borrow().nonce } else { keeper::draw() };
+        self.last = run;
+        self.words.send_replace(words(&sight, self.lease.as_deref().filter(|_| tenure.is_none())));
+        let view = match sight.primary().filter(|_| run.is_some()) {
+            Some((host, answers)) => LeaseView {
+                holder: Some(host.name.clone()),
+                nonce,
+                phase: if answers { Phase::Ready } else { Phase::Starting },
+                ..vacant()
+            },
+            None => LeaseView { nonce, ..vacant() },
+        };
+        self.view.send_if_modified(|told| {
+            let news = *told != view;
+            *told = view;
+            news
+        });
+        end
+    }
+}
+
+/// The tenure in which the database may be written to at `now`, and until when without further news.
+fn tenure(standing: &Standing, now: Moment) -> Option<(Nonce, Moment)> {
+    match standing {
+        Standing::Held { tenure, until, .. } | Standing::Yield { tenure, until } if *until > now => {
+            Some((tenure.nonce, *until))
+        }
+        _ => None,
+    }
+}
+
+/// What is said of each host. `missing` is the lease that is not held here.
+fn words(sight: &Sight, missing: Option<&str>) -> Words {
+    let hosts = sight.hosts.iter().map(|host| {
+        let said = match (missing, sight.choice) {
+            (Some(lease), _) => format!("lease {lease} is not held here ({host})"),
+            (None, Choice::Primary { .. }) => host.to_string(),
+            (None, Choice::Nobody(_)) => format!("{host}; {sight}"),
+        };
+        (Arc::clone(&host.name), said)
+    });
+    hosts.collect::<HashMap<_, _>>()
+}
+
+fn vacant() -> LeaseView {
+    LeaseView {
+        holder: None,
+        nonce: Nonce(0),
+        token: Token::default(),
+        phase: Phase::Vacant,
+        fresh: true,
+        paused: false,
+    }
+}
+
+/// How long it waits for news where nothing ends by itself.
+const IDLE: Duration = Duration::from_secs(3_600);
