@@ -22,6 +22,8 @@ pub struct Safety {
     pub(super) own_clock: bool,
     /// A renewal whose outcome is not known does not extend the tenure.
     pub(super) unknown_is_nothing: bool,
+    /// What fencing came to counts for the tenure that asked for it alone.
+    pub(super) fence_of_tenure: bool,
 }
 
 impl Safety {
@@ -36,6 +38,7 @@ impl Safety {
         child_gone: true,
         own_clock: true,
         unknown_is_nothing: true,
+        fence_of_tenure: true,
     };
 }
 
@@ -94,6 +97,12 @@ impl Safety {
     #[must_use]
     pub const fn without_own_clock(self) -> Self {
         Self { own_clock: false, ..self }
+    }
+
+    /// Takes the answer to fencing in an earlier tenure for the answer to fencing in this one.
+    #[must_use]
+    pub const fn with_any_fence(self) -> Self {
+        Self { fence_of_tenure: false, ..self }
     }
 
     /// Counts a renewal of unknown outcome as done.

@@ -27,6 +27,8 @@ pub(crate) enum Property {
     GivenWhenGone,
     /// When nothing goes wrong any more, somebody is active and ready within a bound.
     SomebodyReady,
+    /// A guard that is stopped does not keep the lease for long after its child is dead.
+    TakenOver,
     /// Nothing spins.
     Rests,
 }
@@ -80,11 +82,14 @@ impl World {
         if self.setup.fenced && db.content.roles.iter().filter(|role| role.login).count() > 1 {
             return Some(broken(Property::OneWriter, "two roles may log in".to_owned()));
         }
+        if let Some(guard) = self.kept_by_a_stopped_guard() {
+            return Some(broken(Property::TakenOver, format!("guard {guard} is stopped and has the lease")));
+        }
         let running = || self.guards.iter().filter(|guard| guard.child_runs());
         let slept = running().any(|guard| guard.child.as_ref().is_some_and(|child| child.slept));
         let property = if slept { Property::OneRunsAfterPause } else { Property::OneRuns };
         // Who takes over early, or is left alone with a zombie, relies on the database alone.
-        let expected = self.setup.terms.early.is_some() || self.divided;
+        let expected = self.setup.terms.early.is_some() && self.setup.lock.is_none() || self.divided;
         let all = running().count();
         (all > 1 && !expected).then(|| broken(property, format!("{all} children run")))
     }

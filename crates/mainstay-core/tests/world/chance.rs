@@ -86,7 +86,7 @@ const SEED: &str = "MAINSTAY_SEED";
 const SCHEDULES: &str = "MAINSTAY_SCHEDULES";
 /// Seed of the first one.
 const FIRST: &str = "MAINSTAY_FIRST";
-const SCHEDULES_IN_CI: u64 = 100_000;
+pub(crate) const SCHEDULES_IN_CI: u64 = 100_000;
 /// So few that not everything may be reached.
 const TOO_FEW: u64 = 50_000;
 const TRACE_LINES: usize = 60;
@@ -117,11 +117,11 @@ fn the_full_design_holds_in_random_schedules() {
     }
 }
 
-/// 1,147,460: the answer to fencing in a tenure that was over counted for the next one.
+/// Seeds of schedules with any faults. 1,147,460: the answer to fencing in a tenure that was over counted for the next one.
 #[test]
 fn schedules_that_once_broke_something_hold() {
     for seed in [52, 1_685, 1_867, 10_323, 13_831, 1_084_057, 1_147_460] {
-        let ran = run(&Plan::draw(seed), &mut Coverage::default(), false);
+        let ran = run(&Plan::draw_plainly(seed), &mut Coverage::default(), false);
         assert_eq!(ran.broken, None, "seed {seed}");
     }
 }

@@ -58,6 +58,13 @@ impl World {
     }
 
     pub(crate) fn start_child(&mut self, index: usize, out: &mut Out) {
+        let life = self.guards[index].life;
+        let Some(nonce) = self.guards[index].held() else { return };
+        match self.lock_lets_start(nonce) {
+            Some(true) => (),
+            Some(false) => return out.seen.push("not started, as its lock was let go"),
+            None => return out.spawned.push(Step::Start { guard: index, life }),
+        }
         let Some(serial) = self.guards[index].start(self.now) else { return };
         out.spawned.push(Step::Act { guard: index, serial, anew: false });
         out.spawned.push(Step::Ready { guard: index, serial });
@@ -66,10 +73,9 @@ impl World {
 
     /// The child has just gone, or is found to have.
     pub(crate) fn child_gone(&mut self, index: usize, out: &mut Out) {
-        if let Some(child) = self.guards[index].child.take()
-            && let Some((db, session)) = child.session
-        {
-            out.spawned.push(Step::Close { db, session });
+        if let Some(child) = self.guards[index].child.take() {
+            out.spawned.extend(child.session.map(|(db, session)| Step::Close { db, session }));
+            self.lock_lingers(index, child.serial, child.nonce, out);
         }
         self.report(index, out);
     }

@@ -173,16 +173,18 @@ impl Database {
             }));
         }
         if !self.change(request, clock) {
-            return Ran::Answer(Box::new(Answer::Overtaken {
-                row: self.row().clone(),
-                timeline: self.timeline,
-                clock,
-            }));
+            return self.overtaken(now);
         }
         match request {
             Request::Fence { .. } => Ran::Sweeping(self.shut_out()),
             _ => Ran::Answer(Box::new(self.done(clock))),
         }
+    }
+
+    /// The row is not what was asked for.
+    pub(crate) fn overtaken(&self, now: Instant) -> Ran {
+        let (row, clock) = (self.row().clone(), self.clock.stamp(now));
+        Ran::Answer(Box::new(Answer::Overtaken { row, timeline: self.timeline, clock }))
     }
 
     /// What fencing ends with.

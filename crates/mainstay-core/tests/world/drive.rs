@@ -165,7 +165,9 @@ impl Driver<'_> {
             Step::Act { guard, .. }
             | Step::Stopped { guard, .. }
             | Step::Killed { guard, .. }
-            | Step::Died { guard, .. } => *guard,
+            | Step::Died { guard, .. }
+            | Step::Noticed { guard, .. }
+            | Step::LetGo { guard, .. } => *guard,
             _ => return,
         };
         self.parked.push((guard, step));
@@ -242,20 +244,22 @@ impl Driver<'_> {
                     rng.range(100_000, ms(3))
                 }
             }
-            Step::Sweep { .. } if rng.percent(5) => rng.range(ms(100), ms(1_500)),
+            Step::Sweep { .. } if rng.percent(self.plan.net.fencing) => rng.range(ms(100), ms(1_500)),
             Step::Sweep { .. } => rng.range(ms(8), ms(25)),
             Step::Enter { .. } => rng.range(10_000, ms(7)),
-            Step::Close { .. } if rng.percent(20) => rng.range(ms(100), ms(8_000)),
+            Step::Close { .. } if rng.percent(self.plan.net.closing) => rng.range(ms(100), ms(8_000)),
             Step::TakeUp { .. } => rng.range(0, ms(3)),
             Step::Start { .. } => rng.range(ms(1), ms(20)),
             Step::Ready { .. } => rng.range(ms(100), ms(600)),
             Step::Act { .. } => rng.range(ms(100), ms(500)),
-            Step::Stopped { .. } if rng.percent(10) => ms(60_000),
+            Step::Stopped { .. } if rng.percent(self.plan.net.stubborn) => ms(60_000),
             Step::Stopped { .. } => rng.range(ms(20), ms(800)),
             Step::Prepared { .. } => rng.range(ms(20), ms(500)),
             Step::Quiet { .. } => rng.range(ms(1), ms(300)),
+            Step::Noticed { .. } => rng.range(0, ms(300)),
+            Step::LetGo { .. } => rng.range(ms(250), ms(400)),
             Step::Killed { .. } => rng.range(ms(1), ms(90)),
-            Step::Died { .. } if rng.percent(8) => rng.range(ms(100), ms(6_000)),
+            Step::Died { .. } if rng.percent(self.plan.net.dying) => rng.range(ms(100), ms(6_000)),
             _ => rng.range(0, ms(1)),
         }
     }

@@ -31,9 +31,14 @@ impl World {
                     self.boot(guard, out);
                 }
             }
-            Fault::Stop(guard) => self.guards[guard].stopped = self.guards[guard].machine.is_some(),
+            Fault::Stop(guard) => {
+                let now = self.now;
+                let guard = &mut self.guards[guard];
+                guard.stopped = guard.machine.is_some();
+                guard.stopped_with_child = guard.child.as_ref().map(|_| now);
+            }
             Fault::Continue(guard) => {
-                self.guards[guard].stopped = false;
+                (self.guards[guard].stopped, self.guards[guard].steady) = (false, self.now);
                 let life = self.guards[guard].life;
                 out.spawned.push(Step::TakeUp { guard, life });
             }

@@ -20,6 +20,10 @@ pub(crate) struct Guard {
     pub(crate) machine: Option<Machine>,
     /// The program is stopped (SIGSTOP); its sentinel is not.
     pub(crate) stopped: bool,
+    /// Since when, if a child was there then.
+    pub(crate) stopped_with_child: Option<Instant>,
+    /// Since when the program was neither started nor stopped.
+    pub(crate) steady: Instant,
     /// Nothing on this machine runs.
     pub(crate) paused: bool,
     /// The last nonce that was drawn before the machine woke from a pause.
@@ -32,6 +36,8 @@ pub(crate) struct Guard {
     /// What the sentinel knows, too.
     pub(crate) freeze_at: Option<Moment>,
     pub(crate) kill_at: Option<Moment>,
+    /// Until when the tenure was good, as last heard.
+    pub(crate) good_until: Option<Moment>,
     last_nonce: Option<Nonce>,
     /// Times the child died in this tenure, and that it was given up.
     pub(crate) crashes: u32,
@@ -101,6 +107,8 @@ impl Guard {
             life: 0,
             machine: None,
             stopped: false,
+            stopped_with_child: None,
+            steady: 0,
             paused: false,
             slept: 0,
             clock,
@@ -109,6 +117,7 @@ impl Guard {
             taken: None,
             freeze_at: None,
             kill_at: None,
+            good_until: None,
             last_nonce: None,
             crashes: 0,
             wish: None,
@@ -131,6 +140,7 @@ impl Guard {
         self.machine = Some(machine.expect("terms are in order"));
         (self.taken, self.freeze_at, self.kill_at, self.last_nonce) = (None, None, None, None);
         (self.wish, self.prepared, self.crashes, self.stopped) = (None, None, 0, false);
+        self.steady = now;
     }
 
     /// The program is gone, at once.
@@ -162,6 +172,7 @@ impl Guard {
             Standing::Prepare { .. } => (),
             Standing::Held { tenure, until, kill_at } => {
                 (self.freeze_at, self.kill_at) = (Some(*until), Some(*kill_at));
+                self.good_until = Some(*until);
                 self.hold(tenure.nonce, here < *until, &mut doing);
             }
             Standing::Frozen { tenure, kill_at } => {
@@ -219,6 +230,14 @@ impl Guard {
                 doing.push(Doing::Kill);
             }
             _ => (),
+        }
+    }
+
+    /// The tenure that the last order lets a child run in.
+    pub(crate) fn held(&self) -> Option<Nonce> {
+        match self.taken.as_ref().map(|order| &order.standing) {
+            Some(Standing::Held { tenure, .. }) => Some(tenure.nonce),
+            _ => None,
         }
     }
 

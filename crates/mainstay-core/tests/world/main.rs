@@ -16,6 +16,7 @@ mod drive;
 mod exhaustive;
 mod fault;
 mod guard;
+mod lock;
 mod plan;
 mod rng;
 mod setup;

@@ -6,6 +6,7 @@ use mainstay_core::lease::{Identity, Name, Nonce, Safety, Terms};
 
 use crate::audit::Property;
 use crate::database::{Check, Password};
+use crate::lock::Locking;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -21,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) passwords: bool,
     /// Fencing looks for sessions a second time.
     pub(crate) second_sweep: bool,
+    /// The members are on one machine, and a lock is beside the lease.
+    pub(crate) lock: Option<Locking>,
     /// Deadlines are met by others when the guard itself cannot.
     pub(crate) alarm: bool,
     pub(crate) check: Check,
@@ -72,6 +75,7 @@ impl Setup {
             fenced: true,
             passwords: false,
             second_sweep: true,
+            lock: None,
             alarm: true,
             check: Check::NonceAndHistory,
             terms,

@@ -124,6 +124,17 @@ pub(crate) enum Step {
         life: u32,
         quiet: bool,
     },
+    /// The guard takes notice that a child is gone, so that its sentinel ends.
+    Noticed {
+        guard: usize,
+        life: u32,
+        serial: u32,
+    },
+    /// A sentinel whose child is gone waited for its guard.
+    LetGo {
+        guard: usize,
+        serial: u32,
+    },
     Tick {
         guard: usize,
     },

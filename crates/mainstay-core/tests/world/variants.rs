@@ -1,15 +1,17 @@
 //! What breaks when a safety measure is taken away, found by chance. The table is that of the protocol's design, and one
 //! line for each further measure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::lease::Safety;
 
 use crate::audit::Property;
-use crate::chance::{explore, shrink};
+use crate::chance::{SCHEDULES_IN_CI, explore, shrink};
 use crate::coverage::Coverage;
 use crate::database::Check;
 use crate::drive::run;
+use crate::lock::Locking;
 use crate::plan::{Plan, fault};
 use crate::rng::Rng;
 use crate::setup::{Setup, Watch};
@@ -23,6 +25,17 @@ const PAUSE: Faults = &["fault: machine paused", "fault: machine cut off"];
 const STOP_AND_PROMOTION: Faults = &["fault: guard stopped", "fault: guard cut off", "fault: standby promoted"];
 const PAUSE_AND_PROMOTION: Faults = &["fault: machine paused", "fault: guard cut off", "fault: standby promoted"];
 const CLOCK: Faults = &["fault: database's clock set"];
+const ONE_STOP: Faults = &["fault: guard stopped"];
+const ONE_MACHINE: Faults = &[
+    "fault: guard stopped",
+    "fault: guard killed",
+    "fault: child killed",
+    "fault: child unwell",
+    "fault: database off",
+    "guard wants to leave",
+    "command: switch-over",
+    "command: pause",
+];
 const ANY: Faults = &[];
 
 /// Whether a property was seen to break.
@@ -122,6 +135,26 @@ fn the_full_design_after_a_pause() {
     check("full design + VM pause", &setup, PAUSE_AND_PROMOTION, Property::OneRunsAfterPause, Violated);
 }
 
+/// Members of one machine, with a lock beside the lease: only that keeps two of them apart.
+fn on_one_machine(locking: Locking) -> Setup {
+    let mut setup = Setup { lock: Some(locking), ..naive() };
+    setup.terms.early = Some(Duration::from_millis(500));
+    setup.terms.frozen = Some(setup.terms.ttl);
+    setup
+}
+
+#[test]
+fn a_lock_that_a_sentinel_lets_go() {
+    let design = on_one_machine(Locking::LetGo);
+    for property in [Property::OneRuns, Property::GivenWhenGone, Property::TokenGrows, Property::SomebodyReady] {
+        check("lock let go", &design, ONE_MACHINE, property, Holds);
+    }
+    check("lock let go", &design, ONE_STOP, Property::TakenOver, Holds);
+    check("lock kept", &on_one_machine(Locking::Kept), ONE_STOP, Property::TakenOver, Violated);
+    check("lock kept", &on_one_machine(Locking::Kept), ONE_MACHINE, Property::OneRuns, Holds);
+    check("let go unseen", &on_one_machine(Locking::Unseen), ONE_MACHINE, Property::OneRuns, Violated);
+}
+
 #[test]
 fn each_further_measure_is_needed() {
     let all = Safety::all;
@@ -145,6 +178,20 @@ fn each_further_measure_is_needed() {
         Setup { fenced: false, check: Check::Direct, safety: all().without_fence(), ..Setup::full(2, true) };
     early.terms.early = Some(Duration::from_millis(500));
     check("early without a fence", &early, ANY, Property::NoStaleWrite, Violated);
+}
+
+/// By what is run each time, not by looking for this very fault: it was found after 147,000 schedules of any faults.
+#[test]
+fn a_fence_of_another_tenure_is_found_by_what_is_always_run() {
+    let draw = |seed| {
+        let mut plan = Plan::draw(seed);
+        Arc::make_mut(&mut plan.setup).safety = Safety::all().with_any_fence();
+        plan
+    };
+    let explored = explore(0..SCHEDULES_IN_CI, draw);
+    let seed = explored.broken.expect("it is found");
+    let ran = run(&shrink(draw(seed)), &mut Coverage::default(), false);
+    println!("fence of another tenure: seed {seed}: {:?}", ran.broken.map(|broken| broken.to_string()));
 }
 
 /// Schedules in which a property that is expected to break must have done so ...

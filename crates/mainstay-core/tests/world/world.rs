@@ -12,6 +12,7 @@ use crate::clock::{Clock, Instant};
 use crate::coverage::{answered, told};
 use crate::database::{Database, Power, Ran};
 use crate::guard::{Doing, Guard};
+use crate::lock::Lock;
 use crate::setup::Setup;
 use crate::step::{Can, Step};
 
@@ -26,6 +27,7 @@ pub(crate) struct World {
     /// A replaced database took writes that the newest never sees.
     pub(crate) divided: bool,
     pub(crate) nonces: u64,
+    pub(crate) lock: Option<Lock>,
 }
 
 /// What came of a step.
@@ -64,7 +66,8 @@ impl World {
         });
         let guards = guards.collect();
         let dbs = vec![Database::new(&roles, setup.password())];
-        let mut world = Self { setup, now: 0, dbs, guards, audit: Audit::default(), divided: false, nonces: 0 };
+        let mut world =
+            Self { setup, now: 0, dbs, guards, audit: Audit::default(), divided: false, nonces: 0, lock: None };
         for guard in 0..world.guards.len() {
             world.boot(guard, out);
         }
@@ -98,9 +101,13 @@ impl World {
                 (guard, true, false)
             }
             Step::Quiet { guard, .. } | Step::Tick { guard } | Step::Ready { guard, .. } => (guard, true, false),
+            Step::Noticed { guard, .. } => (guard, true, false),
             Step::LetIn { guard, .. } | Step::Ack { guard, .. } | Step::Act { guard, .. } => (guard, false, true),
             Step::Stopped { guard, .. } => (guard, false, true),
-            Step::Killed { guard, .. } | Step::Died { guard, .. } | Step::Enforce { guard } => (guard, false, false),
+            Step::Killed { guard, .. }
+            | Step::Died { guard, .. }
+            | Step::Enforce { guard }
+            | Step::LetGo { guard, .. } => (guard, false, false),
             Step::Sweep { .. } | Step::Enter { .. } | Step::Close { .. } | Step::Fault(_) => return Can::Yes,
         };
         let guard = &self.guards[*guard];
@@ -157,6 +164,8 @@ impl World {
             Step::Quiet { guard, life, quiet } if self.guards[guard].life == life => {
                 self.tell(guard, Event::Quiet(quiet), out);
             }
+            Step::Noticed { guard, life, serial } if self.guards[guard].life == life => self.lock_noticed(serial),
+            Step::LetGo { guard, serial } => self.lock_let_go(guard, serial, out),
             Step::Tick { guard } => self.tell(guard, Event::Tick, out),
             Step::Enforce { guard } => self.enforce(guard, out),
             Step::Fault(fault) => self.fault(fault, out),
@@ -199,7 +208,13 @@ impl World {
     fn request(&mut self, guard: usize, life: u32, id: RequestId, db: usize, request: &Request, out: &mut Out) {
         let counts = db == self.newest();
         let before = self.dbs[db].row().state;
-        let ran = self.dbs[db].ask(request, self.now);
+        let ran = match self.locked(guard, life, db, request, out) {
+            Some(refused) => refused,
+            None => self.dbs[db].ask(request, self.now),
+        };
+        if let Ran::Answer(answer) = &ran {
+            self.lock_after(guard, life, request, answer);
+        }
         if let (true, Ran::Answer(answer)) = (counts, &ran)
             && let Answer::Done { row, .. } = &**answer
         {

@@ -168,7 +168,9 @@ impl Claim {
         tenancy.switch = self.switch;
         tenancy.steps = Steps { detect: self.detect, acquire: answered.since(self.sent), ..Steps::default() };
         core.sight.gone = None;
-        core.asks.forget_fencing();
+        if core.safety.fence_of_tenure {
+            core.asks.forget_fencing();
+        }
         core.tell(Happening::Acquired { tenure: tenancy.tenure.clone(), by: self.reason, from: self.from });
         Fencing::new(tenancy, now)
     }
