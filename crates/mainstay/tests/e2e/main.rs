@@ -18,4 +18,5 @@ mod patience;
 mod raw;
 mod retry;
 mod running;
+mod several;
 mod unix;
