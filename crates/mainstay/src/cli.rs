@@ -5,7 +5,7 @@ mod jwt;
 mod lease;
 mod pki;
 mod store;
-mod when;
+pub(crate) mod when;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};

@@ -6,7 +6,7 @@ use crate::config::units;
 
 /// A moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
+pub(crate) enum When {
     /// So long from now.
     In(Duration),
     /// Then.
@@ -33,7 +33,7 @@ impl When {
 ///
 /// # Errors
 /// What to write instead.
-pub(super) fn parse(text: &str) -> Result<When, String> {
+pub(crate) fn parse(text: &str) -> Result<When, String> {
     if let Some(time) = text.strip_prefix('+') {
         return units::time(time).map(When::In);
     }

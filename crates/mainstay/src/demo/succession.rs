@@ -19,7 +19,17 @@ pub(super) struct Succession {
 impl Succession {
     /// Starts them all, and the load.
     pub(super) async fn assemble(exe: &Path, keep: bool) -> Result<Self, Mishap> {
-        let plan = Plan { lease: LEASE, think: THINK, store: None, renew: RENEW, relayed: false, keep };
+        let plan = Plan {
+            lease: LEASE,
+            think: THINK,
+            store: None,
+            own: None,
+            renew: RENEW,
+            relayed: false,
+            clocked: false,
+            rate: RATE,
+            keep,
+        };
         Ok(Self { set: Set::assemble(exe, plan).await? })
     }
 
@@ -142,6 +152,8 @@ impl Succession {
 const LEASE: &str = "ledger";
 /// What a node takes for an answer, so that a fault always finds requests under way.
 const THINK: Duration = Duration::from_millis(10);
+/// Requests per second; half of them are writes.
+const RATE: u32 = 200;
 /// Time between renewals; a lease lasts three of them.
 const RENEW: Duration = Duration::from_millis(300);
 /// Before the first fault.

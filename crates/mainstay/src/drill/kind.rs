@@ -1,7 +1,11 @@
 //! What can be rehearsed.
 
+use std::ops::RangeInclusive;
+
 use clap::ValueEnum;
 use serde::Serialize;
+
+use crate::demo::guarded::Own;
 
 /// A failure, or a planned change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -19,6 +23,14 @@ pub(super) enum Kind {
     PartitionStore,
     /// Nobody can reach the store, for less than the lease's time (PostgreSQL)
     BlinkStore,
+    /// SIGKILL of the database server and all its sessions, and a new start of the same (PostgreSQL)
+    CrashDatabase,
+    /// SIGKILL of the primary; its standby, which has all that was acknowledged, is promoted (PostgreSQL)
+    PromoteDatabase,
+    /// The same with a standby that is behind: a change of holder and acknowledged writes are lost (PostgreSQL)
+    PromoteDatabaseLossy,
+    /// One side's wall clock is an hour ahead, then an hour behind, then right: a guard's, or the database's
+    ClockJump,
     /// A second Mainstay is started with the holder's configuration
     DoubleStart,
     /// A planned switch-over
@@ -42,13 +54,42 @@ impl Kind {
         matches!(self, Self::PartitionStore | Self::BlinkStore)
     }
 
-    /// Whether the lease changes hands.
-    pub(super) const fn moves(self) -> bool {
-        !matches!(self, Self::DoubleStart | Self::BlinkStore)
+    /// Whether something is done to the database server, so that it has to be the drill's own.
+    pub(super) const fn strikes_database(self) -> bool {
+        matches!(self, Self::CrashDatabase | Self::PromoteDatabase | Self::PromoteDatabaseLossy)
     }
 
-    /// Whether requests may be lost: those under way on a node that dies or is cut off.
+    /// Whether clocks are set.
+    pub(super) const fn sets_clocks(self) -> bool {
+        matches!(self, Self::ClockJump)
+    }
+
+    /// The database that is made for it, when none is named.
+    pub(super) const fn own(self) -> Option<Own> {
+        match self {
+            Self::PartitionStore | Self::BlinkStore | Self::CrashDatabase => Some(Own::Alone),
+            Self::PromoteDatabase => Some(Own::Synchronous),
+            Self::PromoteDatabaseLossy => Some(Own::Asynchronous),
+            _ => None,
+        }
+    }
+
+    /// How often the lease may change hands.
+    pub(super) const fn takeovers(self) -> RangeInclusive<usize> {
+        match self {
+            Self::DoubleStart | Self::BlinkStore | Self::PromoteDatabase | Self::ClockJump => 0..=0,
+            Self::CrashDatabase => 0..=1,
+            _ => 1..=1,
+        }
+    }
+
+    /// Whether requests may be lost: those under way on a node that dies or is cut off, or whose database is away.
     pub(super) const fn may_lose(self) -> bool {
-        !matches!(self, Self::DoubleStart | Self::Switchover)
+        !matches!(self, Self::DoubleStart | Self::Switchover | Self::ClockJump)
+    }
+
+    /// Whether what was confirmed may be missing: the database lost it.
+    pub(super) const fn may_miss(self) -> bool {
+        matches!(self, Self::PromoteDatabaseLossy)
     }
 }

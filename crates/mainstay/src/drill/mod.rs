@@ -5,15 +5,17 @@
 //! in the database's own order, what a holder wrote that had been replaced.
 
 mod kind;
+mod own;
 mod play;
 mod report;
+mod strike;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum as _;
 
-use crate::demo::guarded::{Plan, Set};
+use crate::demo::guarded::{Own, Plan, Set};
 use crate::demo::stage::Mishap;
 use kind::Kind;
 use report::Report;
@@ -32,10 +34,17 @@ pub struct Args {
     runs: u32,
     /// Where the leases are kept: `postgres://USER@HOST/DATABASE`, as a user that may make roles. A schema `mainstay`, a
     /// table `writes` and three roles `mainstay_drill...` are made there. [default: a file of the drill's own]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "files")]
     store: Option<String>,
-    /// That the database named may be used so.
-    #[arg(long, requires = "store")]
+    /// Keep the leases in a PostgreSQL of the drill's own, which is made for it and removed afterwards. Drills that need a
+    /// database have one anyway, when none is named.
+    #[arg(long, conflicts_with_all = ["store", "files"])]
+    postgres: bool,
+    /// Requests per second.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    rate: u32,
+    /// That what is named (a database, or what runs here) may be used so.
+    #[arg(long)]
     yes: bool,
     /// Time from one renewal to the next; the lease lasts three of them.
     #[arg(long, default_value = "300ms", value_parser = crate::config::units::time)]
@@ -49,6 +58,8 @@ pub struct Args {
     /// Leave the files of the drill (logs, configurations, databases) where they are, and say where.
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    own: own::Own,
 }
 
 /// Plays a drill. Exit code 0: passed; 1: failed, or not possible here.
@@ -69,7 +80,11 @@ pub fn run(args: &Args) -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    match play(args, kind) {
+    if args.store.is_some() && kind.strikes_database() {
+        eprintln!("mainstay drill: {} is done to a database of the drill's own: leave --store out", kind.name());
+        return ExitCode::from(USAGE);
+    }
+    match if args.own.files.is_empty() { play(args, kind) } else { play_own(args, kind) } {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(mishap) => {
@@ -81,15 +96,16 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn play(args: &Args, kind: Kind) -> Result<bool, Mishap> {
     let exe = std::env::current_exe().map_err(|error| Mishap::new("could not find this program", error))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Mishap::new("could not start a runtime", error))?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let plan = Plan {
             lease: LEASE,
             think: THINK,
             store: args.store.clone(),
+            own: kind.own().or(args.postgres.then_some(Own::Alone)).filter(|_| args.store.is_none()),
             renew: args.renew,
             relayed: kind.cuts_store(),
+            clocked: kind.sets_clocks(),
+            rate: args.rate,
             keep: args.keep,
         };
         let mut set = Set::assemble(&exe, plan).await?;
@@ -108,7 +124,26 @@ fn play(args: &Args, kind: Kind) -> Result<bool, Mishap> {
     })
 }
 
-fn show(args: &Args, report: &Report) -> Result<(), Mishap> {
+/// On Mainstays that somebody else started.
+fn play_own(args: &Args, kind: Kind) -> Result<bool, Mishap> {
+    let order = own::Order { kind, runs: args.runs, rate: args.rate, agreed: args.yes, args: &args.own };
+    let report = runtime()?.block_on(async {
+        tokio::select! {
+            report = own::run(order) => report,
+            _ = tokio::signal::ctrl_c() => Err(Mishap::new("ended by Ctrl-C", "there is no report")),
+        }
+    })?;
+    let Some(report) = report else { return Ok(false) };
+    show(args, &report)?;
+    Ok(report.passed)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Mishap> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Mishap::new("could not start a runtime", error))
+}
+
+fn show<R: serde::Serialize + std::fmt::Display>(args: &Args, report: &R) -> Result<(), Mishap> {
     let json =
         serde_json::to_string_pretty(report).map_err(|error| Mishap::new("could not write the report", error))?;
     if let Some(path) = &args.report {

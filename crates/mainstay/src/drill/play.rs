@@ -1,12 +1,13 @@
 //! The failures, one after the other, and what came of each.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde::Serialize;
 
 use super::kind::Kind;
-use crate::demo::guarded::{Set, Takeover, strike};
+use super::strike::{Begun, strike};
+use crate::demo::guarded::{Set, Takeover};
 use crate::demo::load::{Account, Order};
 use crate::demo::stage::{Mishap, until};
 
@@ -23,6 +24,12 @@ pub(super) struct Run {
     pub(super) requests: usize,
     /// Those whose client saw no success.
     pub(super) lost: usize,
+    /// From when the database could be written to again until a client's write was confirmed, in milliseconds.
+    pub(super) resumed_ms: Option<f64>,
+    /// Confirmed writes that the database does not have.
+    pub(super) missing: usize,
+    /// Whose clock was set.
+    pub(super) side: Option<String>,
     /// How often the lease changed hands.
     pub(super) takeovers: usize,
     /// What the successor said of its steps.
@@ -31,57 +38,65 @@ pub(super) struct Run {
     pub(super) broken: Vec<String>,
 }
 
+/// What came of all runs.
+pub(super) struct Played {
+    pub(super) runs: Vec<Run>,
+    /// How what was written lies in the database.
+    pub(super) order: Order,
+    /// Rows of a node that remembered a write which the database does not have.
+    pub(super) written_back: usize,
+}
+
+impl Run {
+    /// In one line.
+    fn told(&self) -> String {
+        let mut said: Vec<String> = self.side.iter().map(|side| format!("clock of {side} set")).collect();
+        said.push(self.ready_ms.map_or("the lease stayed".to_owned(), |ready| format!("ready after {ready:.0} ms")));
+        said.extend(self.resumed_ms.map(|after| format!("writes resumed after {after:.0} ms")));
+        said.push(format!("{} of {} requests lost", self.lost, self.requests));
+        said.extend((self.missing > 0).then(|| format!("{} confirmed writes missing", self.missing)));
+        said.extend(self.broken.iter().map(|what| format!("broken: {what}")));
+        said.join(", ")
+    }
+}
+
 /// Plays a drill so often.
 ///
 /// Ends the load, and says how what was written lies in the database.
-pub(super) async fn all(set: &mut Set, kind: Kind, runs: u32) -> Result<(Vec<Run>, Order), Mishap> {
+pub(super) async fn all(set: &mut Set, kind: Kind, runs: u32) -> Result<Played, Mishap> {
     let mut played = Vec::new();
     tokio::time::sleep(CALM).await;
     for number in 1..=runs {
-        let run = one(set, kind).await?;
-        let moved =
-            run.ready_ms.map_or_else(|| "the lease stayed".to_owned(), |ready| format!("ready after {ready:.0} ms"));
-        eprintln!("run {number} of {runs}: {moved}, {} of {} requests lost", run.lost, run.requests);
+        let run = one(set, kind, number).await;
+        let went_on = run.is_ok();
+        let run = run.unwrap_or_else(|mishap| Run { broken: vec![mishap.to_string()], ..Run::default() });
+        eprintln!("run {number} of {runs}: {}", run.told());
         played.push(run);
+        if !went_on {
+            // What was played before is worth a report all the same.
+            break;
+        }
     }
     set.finish();
-    Ok((played, set.rows().await?.order()))
+    Ok(Played { runs: played, order: set.rows().await?.order(), written_back: set.written_back().await? })
 }
 
-async fn one(set: &mut Set, kind: Kind) -> Result<Run, Mishap> {
+async fn one(set: &mut Set, kind: Kind, number: u32) -> Result<Run, Mishap> {
     let holder = set.holder().await?;
-    let (from, at) = (Instant::now(), SystemTime::now());
     let mut run = Run::default();
-    match kind {
-        Kind::KillChild => {
-            strike::kill_child(set, holder).await?;
-        }
-        Kind::KillGuard => {
-            strike::kill_guard(set, holder).await?;
-        }
-        Kind::FreezeGuard => {
-            strike::freeze_guard(set, holder).await?;
-        }
-        Kind::FreezeMachine => strike::freeze_machine(set, holder).await?,
-        Kind::PartitionStore => strike::cut(set, &[holder], set.ttl() * 3).await,
-        Kind::BlinkStore => strike::cut(set, &[0, 1], set.ttl() / 3).await,
-        Kind::DoubleStart => double_start(set, holder, &mut run).await?,
-        Kind::Switchover => {
-            if let Err(said) = strike::switchover(set, holder).await? {
-                run.broken.push(format!("the switch-over failed: {said}"));
-            }
-        }
-    }
-    if kind.moves() {
+    let Begun { from, at } = strike(set, kind, number, &mut run).await?;
+    if *kind.takeovers().start() > 0 {
         let what = "nobody took over";
         until(what, TAKEOVER_WITHIN, async || set.happened("ready", at).await.is_some()).await?;
     }
     // What comes late is to be seen too: a woken holder's writes, a second takeover.
     tokio::time::sleep(AFTERMATH.max(set.ttl())).await;
-    let takeover = Takeover::since(set, at).await;
-    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    (run.active_ms, run.ready_ms) = (takeover.active.map(ms), takeover.ready.map(ms));
-    (run.steps, run.takeovers) = (takeover.steps, takeover.count);
+    if !kind.sets_clocks() {
+        let takeover = Takeover::since(set, at).await;
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        (run.active_ms, run.ready_ms) = (takeover.active.map(ms), takeover.ready.map(ms));
+        (run.steps, run.takeovers) = (takeover.steps, takeover.count);
+    }
     if kind == Kind::KillChild {
         // A member whose tenures fail again and again is held back, which is not what is measured here.
         if let Some(process) = set.guard(holder) {
@@ -95,12 +110,12 @@ async fn one(set: &mut Set, kind: Kind) -> Result<Run, Mishap> {
     until("the other guard is not back", TAKEOVER_WITHIN, async || set.is_attended().await).await?;
     // Until then the member that was killed counts as one that could take over, beside the new one of its name.
     tokio::time::sleep(set.ttl() * 2).await;
-    account(set, from, &mut run).await?;
+    account(set, kind, from, &mut run).await?;
     judge(kind, &mut run);
     Ok(run)
 }
 
-async fn account(set: &Set, from: Instant, run: &mut Run) -> Result<(), Mishap> {
+async fn account(set: &Set, kind: Kind, from: Instant, run: &mut Run) -> Result<(), Mishap> {
     let to = Instant::now();
     let Some(book) = set.book() else { return Ok(()) };
     until("requests never end", ENDING, async || book.all_ended(to)).await?;
@@ -108,7 +123,11 @@ async fn account(set: &Set, from: Instant, run: &mut Run) -> Result<(), Mishap> 
     run.longest_gap_ms = account.longest_gap.as_secs_f64() * 1000.0;
     run.requests = account.requests;
     run.lost = account.lost.len();
-    if account.missing > 0 {
+    run.missing = account.missing;
+    if kind.may_miss() && account.missing == 0 {
+        run.broken.push("no confirmed write was lost with the old database, so that nothing is shown".to_owned());
+    }
+    if account.missing > 0 && !kind.may_miss() {
         run.broken.push(format!("{} confirmed writes are missing", account.missing));
     }
     if account.twice > 0 {
@@ -118,23 +137,15 @@ async fn account(set: &Set, from: Instant, run: &mut Run) -> Result<(), Mishap> 
 }
 
 fn judge(kind: Kind, run: &mut Run) {
-    let expected = usize::from(kind.moves());
-    if run.takeovers != expected {
+    let expected = kind.takeovers();
+    if !expected.contains(&run.takeovers) {
+        let expected =
+            if expected.start() == expected.end() { expected.end().to_string() } else { "at most 1".to_owned() };
         run.broken.push(format!("{} takeovers instead of {expected}", run.takeovers));
     }
     if !kind.may_lose() && run.lost > 0 {
         run.broken.push(format!("{} requests were lost, none may be", run.lost));
     }
-}
-
-async fn double_start(set: &Set, guard: usize, run: &mut Run) -> Result<(), Mishap> {
-    let (mut second, log) = set.second(guard)?;
-    let status = second.ended(TAKEOVER_WITHIN).await?;
-    let said = std::fs::read_to_string(&log).unwrap_or_default();
-    if status.success() || !said.contains("runs already on this machine") {
-        run.broken.push(format!("the second guard was not refused: {}", said.trim()));
-    }
-    Ok(())
 }
 
 /// Before the first failure.

@@ -6,9 +6,8 @@ use serde::Serialize;
 
 use super::Args;
 use super::kind::Kind;
-use super::play::Run;
+use super::play::{Played, Run};
 use crate::demo::guarded::Set;
-use crate::demo::load::Order;
 
 /// A drill's verdict with what it rests on.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +20,8 @@ pub(super) struct Report {
     active_ms: Option<Spread>,
     /// The same until its node was ready.
     ready_ms: Option<Spread>,
+    /// From when the database could be written to again until a client's write was confirmed.
+    resumed_ms: Option<Spread>,
     /// Longest time without a good answer, in each run.
     longest_gap_ms: Option<Spread>,
     requests: usize,
@@ -31,6 +32,10 @@ pub(super) struct Report {
     stale_writes: usize,
     /// How often a replaced holder wrote on.
     overlaps: usize,
+    /// Confirmed writes that the database does not have.
+    missing: usize,
+    /// Rows of a node that remembered a write which the database does not have.
+    written_back: usize,
     /// What was not as it must be.
     broken: Vec<String>,
     runs: Vec<Run>,
@@ -38,14 +43,14 @@ pub(super) struct Report {
 
 /// The middle and the worst of some figures.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Spread {
+pub(super) struct Spread {
     median: f64,
     p99: f64,
     worst: f64,
 }
 
 impl Spread {
-    fn of(figures: impl Iterator<Item = f64>) -> Option<Self> {
+    pub(super) fn of(figures: impl Iterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.collect();
         figures.sort_by(f64::total_cmp);
         let at =
@@ -54,15 +59,26 @@ impl Spread {
     }
 }
 
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { median, p99, worst } = self;
+        write!(f, "median {median:>7.0} ms   p99 {p99:>7.0} ms   worst {worst:>7.0} ms")
+    }
+}
+
 impl Report {
     /// Of all runs of a drill, and of what the database holds.
-    pub(super) fn of(kind: Kind, args: &Args, set: &Set, (runs, order): (Vec<Run>, Order)) -> Self {
+    pub(super) fn of(kind: Kind, args: &Args, set: &Set, played: Played) -> Self {
+        let Played { runs, order, written_back } = played;
         let mut broken: Vec<String> = Vec::new();
         for (number, run) in runs.iter().enumerate() {
             broken.extend(run.broken.iter().map(|what| format!("run {}: {what}", number + 1)));
         }
         if order.stale > 0 {
             broken.push(format!("{} stale writes in {} overlaps", order.stale, order.overlaps));
+        }
+        if written_back > 0 {
+            broken.push(format!("{written_back} rows written by a node that remembered more than its database"));
         }
         if order.rows == 0 {
             broken.push("the nodes wrote nothing, so that nothing is shown".to_owned());
@@ -74,12 +90,15 @@ impl Report {
             ttl_ms: (args.renew * 3).as_millis(),
             active_ms: Spread::of(runs.iter().filter_map(|run| run.active_ms)),
             ready_ms: Spread::of(runs.iter().filter_map(|run| run.ready_ms)),
+            resumed_ms: Spread::of(runs.iter().filter_map(|run| run.resumed_ms)),
             longest_gap_ms: Spread::of(runs.iter().map(|run| run.longest_gap_ms)),
             requests: runs.iter().map(|run| run.requests).sum(),
             lost: runs.iter().map(|run| run.lost).sum(),
             rows: order.rows,
             stale_writes: order.stale,
             overlaps: order.overlaps,
+            missing: runs.iter().map(|run| run.missing).sum(),
+            written_back,
             broken,
             runs,
         }
@@ -94,14 +113,16 @@ impl fmt::Display for Report {
         for (what, spread) in [
             ("successor fenced and active", self.active_ms),
             ("successor's node ready", self.ready_ms),
+            ("writes resumed", self.resumed_ms),
             ("longest gap for clients", self.longest_gap_ms),
         ] {
-            if let Some(Spread { median, p99, worst }) = spread {
-                writeln!(f, "  {what:<30}median {median:>7.0} ms   p99 {p99:>7.0} ms   worst {worst:>7.0} ms")?;
-            }
+            spread.map_or(Ok(()), |spread| writeln!(f, "  {what:<30}{spread}"))?;
         }
         writeln!(f, "  {:<30}{} of {}", "requests lost", self.lost, self.requests)?;
         writeln!(f, "  {:<30}{} of {} rows, {} overlaps", "stale writes", self.stale_writes, self.rows, self.overlaps)?;
+        if self.missing > 0 {
+            writeln!(f, "  {:<30}{}", "confirmed writes lost", self.missing)?;
+        }
         for broken in &self.broken {
             writeln!(f, "  broken: {broken}")?;
         }

@@ -177,16 +177,16 @@ fn a_guard_without_a_file_ends_as_its_command_does() {
 }
 
 /// Two Mainstays on one store. `a` leads.
-struct Pair {
+pub(crate) struct Pair {
     // Before the directory, which goes last.
-    a: Mainstay,
-    b: Mainstay,
+    pub(crate) a: Mainstay,
+    pub(crate) b: Mainstay,
     nodes: [SocketAddr; 2],
-    dir: Dir,
+    pub(crate) dir: Dir,
 }
 
 impl Pair {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (dir, nodes) = (kit::dir(), [free(), free()]);
         let a = Mainstay::start(&text(&dir, nodes, "a", 0)).await;
         until("a does not lead", SOON, async || lease(&a).await.is_some_and(|lease| lease.phase == "ready"))
@@ -213,7 +213,7 @@ impl Pair {
     }
 
     /// Waits until the child of this member is ready, by that member's word or its store's.
-    async fn leads(&self, asked: &Mainstay, holder: &str) {
+    pub(crate) async fn leads(&self, asked: &Mainstay, holder: &str) {
         let leads =
             async || lease(asked).await.is_some_and(|it| it.holder.as_deref() == Some(holder) && it.phase == "ready");
         let lead = until(&format!("{holder} does not lead"), SOON, leads).await;

@@ -14,6 +14,7 @@ mod logs;
 mod messages;
 mod mirror;
 mod operating;
+mod own_drills;
 mod patience;
 mod raw;
 mod retry;

@@ -3,16 +3,20 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{Dir, Front, GROUP, NAMES, Node, Plan};
+use super::{Dir, Front, GROUP, NAMES, Node, Own, Plan};
 
 /// Of a Mainstay that guards a model node.
 pub(super) fn guard_file(plan: &Plan, exe: &Path, dir: &Dir, name: &str, at: SocketAddr, url: &str) -> String {
     let (lease, renew, ttl) = (plan.lease, plan.renew.as_millis(), plan.renew.as_millis() * 3);
-    let data = plan.store.clone().unwrap_or_else(|| dir.file(Node::STORE).display().to_string());
+    let data = plan.store.as_ref().map_or_else(|| dir.file(Node::STORE).display().to_string(), |url| anonymous(url));
+    let synchronous = plan.own == Some(Own::Synchronous);
     let (of_lease, of_guard, env) = if plan.store.is_some() {
         let all = NAMES.map(|name| format!("\"{}\"", role(name))).join(", ");
         (
-            format!("early = true\ndatabase = \"{}\"\ngroup = \"{GROUP}\"\nroles = [{all}]\n", database(url)),
+            format!(
+                "early = true\nsynchronous = {synchronous}\ndatabase = \"{}\"\ngroup = \"{GROUP}\"\nroles = [{all}]\n",
+                database(url)
+            ),
             format!("role = \"{}\"\n", role(name)),
             ", PGUSER = \"{role}\", PGPASSWORD = \"{password}\"",
         )
@@ -73,6 +77,15 @@ to = "http://ledger"
     )
 }
 
+/// A URL without its user, and so without a password: everybody can read what a command is started with.
+fn anonymous(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (rest, query) = rest.split_once('?').map_or((rest, String::new()), |(rest, it)| (rest, format!("?{it}")));
+    let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
+    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+    format!("{scheme}://{hosts}/{}{query}", database(url))
+}
+
 /// The login role of a guard's child, where the store is a database.
 pub(super) fn role(name: &str) -> String {
     format!("{GROUP}_{name}")
@@ -85,4 +98,20 @@ fn database(url: &str) -> &str {
     let user = authority.rsplit_once('@').map_or("postgres", |(user, _)| user);
     let name = path.split('?').next().unwrap_or_default();
     if name.is_empty() { user.split(':').next().unwrap_or_default() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::anonymous;
+
+    #[test]
+    fn a_url_loses_its_user_and_nothing_else() {
+        for (url, expect) in [
+            ("postgres://postgres:se@cret@127.0.0.1:1,127.0.0.1:2/base", "postgres://127.0.0.1:1,127.0.0.1:2/base"),
+            ("postgres://host/base?application_name=a@b", "postgres://host/base?application_name=a@b"),
+            ("postgres://user@host", "postgres://host/user"),
+        ] {
+            assert_eq!(anonymous(url), expect);
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Two guarded model nodes, the front that follows their lease, a load, and the store they share: what drills and the
 //! demo's second half are played on.
 
+mod database;
 mod files;
 mod relay;
+mod store;
 pub(crate) mod strike;
 mod takeover;
 
@@ -12,13 +14,19 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mainstay_core::lease::Name;
-use mainstay_store::{Entry, LeasePlan, LeaseSettings, Location, Settings, Store};
-use tokio_postgres::NoTls;
+use mainstay_store::{Entry, Store};
+
+use crate::admin::Place;
+use crate::admin::client::ask;
+use crate::admin::document::Status;
+use crate::cli::when::{self, When};
 
 use super::load::{Book, Load, Plan as LoadPlan, Rows, Target};
-use super::stage::{Dir, Front, Mishap, Node, Port, Process, until};
-use files::{front_file, guard_file, role};
+use super::stage::{Clock, Dir, Front, Launch, Mishap, Node, Port, Process, until};
+pub(crate) use database::{Database, Own};
+use files::{front_file, guard_file};
 use relay::Relay;
+use store::{host, host_of, open, session};
 pub(crate) use takeover::Takeover;
 
 /// How a set is made.
@@ -27,12 +35,18 @@ pub(crate) struct Plan {
     pub(crate) lease: &'static str,
     /// What a node takes for an answer.
     pub(crate) think: Duration,
-    /// The URL of a database; `None`: files.
+    /// The URL of a database; `None`: files, unless there is one of its own.
     pub(crate) store: Option<String>,
+    /// A database that is made for this.
+    pub(crate) own: Option<Own>,
     /// Time between renewals.
     pub(crate) renew: Duration,
     /// Whether the guards reach the store through a relay.
     pub(crate) relayed: bool,
+    /// Whether the guards, and a database of its own, have clocks that can be set.
+    pub(crate) clocked: bool,
+    /// Requests per second; half of them are writes.
+    pub(crate) rate: u32,
     /// Whether files are kept.
     pub(crate) keep: bool,
 }
@@ -43,6 +57,7 @@ pub(crate) struct Set {
     front: Front,
     guards: [Guarded; 2],
     relays: Vec<Relay>,
+    database: Option<Database>,
     store: Arc<dyn Store>,
     plan: Plan,
     exe: PathBuf,
@@ -54,13 +69,19 @@ pub(crate) struct Guarded {
     pub(crate) name: &'static str,
     port: Port,
     file: PathBuf,
+    clock: Option<Clock>,
     process: Option<Process>,
 }
 
 impl Set {
     /// Starts them all, and the load once there is a leader.
-    pub(crate) async fn assemble(exe: &Path, plan: Plan) -> Result<Self, Mishap> {
+    pub(crate) async fn assemble(exe: &Path, mut plan: Plan) -> Result<Self, Mishap> {
         let dir = Dir::make(plan.keep)?;
+        let database = match plan.own {
+            Some(own) => Some(Database::make(exe, own, plan.clocked, plan.keep).await?),
+            None => None,
+        };
+        plan.store = database.as_ref().map(Database::url).or(plan.store);
         let url = plan.store.clone().unwrap_or_else(|| format!("sqlite:{}", dir.file("leases.db").display()));
         if plan.relayed && plan.store.is_none() {
             return Err(Mishap::new("this drill cuts the network to a store", "name a database with --store"));
@@ -72,23 +93,10 @@ impl Set {
                 relays.push(Relay::start(host_of(url)?).await?);
             }
         }
-        let mut guards = Vec::new();
-        for (at, name) in NAMES.into_iter().enumerate() {
-            let port = Port::take()?;
-            let url = relays
-                .get(at)
-                .map_or_else(|| url.clone(), |relay| url.replacen(&host(&url), &relay.at().to_string(), 1));
-            let file = dir.file(&format!("guard-{name}.toml"));
-            let text = guard_file(&plan, exe, &dir, name, port.address(), &url);
-            std::fs::write(&file, text).map_err(|error| Mishap::new("could not write a configuration", error))?;
-            guards.push(Guarded { name, port, file, process: None });
-        }
-        let Ok(guards) = <[Guarded; 2]>::try_from(guards) else {
-            return Err(Mishap::new("could not cast", "two guards"));
-        };
-        let nodes = [guards[0].port.address(), guards[1].port.address()];
+        let guards = guards(&plan, exe, &dir, &url, &relays)?;
+        let nodes = guards.each_ref().map(|guard| guard.port.address());
         let front = Front::start(exe, &dir, |at| front_file(&plan, &dir, at, nodes, &url)).await?;
-        let mut set = Self { load: None, front, guards, relays, store, plan, exe: exe.to_owned(), dir };
+        let mut set = Self { load: None, front, guards, relays, database, store, plan, exe: exe.to_owned(), dir };
         for at in 0..NAMES.len() {
             set.start(at)?;
         }
@@ -100,7 +108,7 @@ impl Set {
         set.all_run()?;
         until("nobody is on standby", STARTING, async || set.is_attended().await).await?;
         let target = Target::Tcp(set.front.at());
-        let load = Load::start(LoadPlan { target, rate: RATE, fresh_every: FRESH_EVERY, timeout: TIMEOUT });
+        let load = Load::start(LoadPlan { target, rate: set.plan.rate, fresh_every: FRESH_EVERY, timeout: TIMEOUT });
         set.load = Some(load.map_err(|error| Mishap::new("could not start the load", error))?);
         Ok(set)
     }
@@ -110,7 +118,9 @@ impl Set {
         let Some(guard) = self.guards.get_mut(at) else { return Ok(()) };
         let log = self.dir.file(&format!("guard-{}.log", guard.name));
         let who = format!("guard {}", guard.name);
-        guard.process = Some(Process::start(&who, &self.exe, &["run".as_ref(), guard.file.as_os_str()], &log)?);
+        let mut launch = Launch::new(&self.exe, ["run".as_ref(), guard.file.as_os_str()]);
+        launch.env = guard.clock.as_ref().map(Clock::env).unwrap_or_default();
+        guard.process = Some(Process::launch(&who, &self.exe, &launch, &log)?);
         Ok(())
     }
 
@@ -225,16 +235,84 @@ impl Set {
         let Some(url) = &self.plan.store else {
             return Rows::read(&self.dir.file(Node::STORE)).map_err(|error| failed(&error));
         };
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(|error| failed(&error))?;
-        let reading = tokio::spawn(connection);
+        let client = session(url).await.map_err(|error| failed(&error))?;
         let found = client.query("SELECT coalesce(id, ''), node, token FROM writes ORDER BY seq", &[]).await;
-        reading.abort();
         let mut rows = Rows::default();
         for row in found.map_err(|error| failed(&error))? {
             let text = |at: usize| row.try_get::<_, String>(at).unwrap_or_default();
             rows.add(text(0), text(1), &text(2));
         }
         Ok(rows)
+    }
+
+    /// Rows that a node wrote who remembered a write that the database does not have. Nothing on a file, which forgets
+    /// nothing.
+    pub(crate) async fn written_back(&self) -> Result<usize, Mishap> {
+        let failed = |error| Mishap::new("could not read the nodes' database", error);
+        let Some(url) = &self.plan.store else { return Ok(0) };
+        let client = session(url).await.map_err(failed)?;
+        let query = "SELECT count(*) FROM writes WHERE after IS NOT NULL
+                     AND NOT EXISTS (SELECT FROM writes known WHERE known.id = writes.after)";
+        let count: i64 = client.query_one(query, &[]).await.map_err(failed)?.try_get(0).map_err(failed)?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
+    /// Rows behind the `last` one there was when the database was promoted, of a tenure in an older history of it.
+    pub(crate) async fn written_by(&self, timeline: u32, last: i64) -> Result<usize, Mishap> {
+        let failed = |error| Mishap::new("could not read the nodes' database", error);
+        let Some(url) = &self.plan.store else { return Ok(0) };
+        let client = session(url).await.map_err(failed)?;
+        let query = "SELECT count(*) FROM writes WHERE seq > $1 AND split_part(token, '.', 1)::bigint <= $2";
+        let count = client.query_one(query, &[&last, &i64::from(timeline)]).await.map_err(failed)?;
+        Ok(usize::try_from(count.try_get::<_, i64>(0).map_err(failed)?).unwrap_or_default())
+    }
+
+    /// By how many seconds somebody's clock is ahead of this machine's.
+    pub(crate) async fn clock_of(&self, whose: &str) -> Result<i64, Mishap> {
+        let failed = |why: &dyn std::fmt::Display| Mishap::new("could not read a clock", why);
+        let Some(at) = NAMES.iter().position(|name| whose.ends_with(&format!(" {name}"))) else {
+            let client = session(self.plan.store.as_deref().unwrap_or_default()).await.map_err(|why| failed(&why))?;
+            let query = "SELECT extract(epoch FROM clock_timestamp())::bigint";
+            let shown = client.query_one(query, &[]).await.and_then(|row| row.try_get::<_, i64>(0));
+            return Ok(shown.map_err(|why| failed(&why))? - seconds(SystemTime::now()));
+        };
+        // A reload of the same file changes nothing, and says when it was.
+        let words = ["reload".to_owned(), format!("--admin=unix:{}", self.admin(at).display())];
+        self.command(&words, TIMEOUT).await?;
+        let shown = self.status(at).await?.reload.map(|reload| reload.at).unwrap_or_default();
+        let whole = shown.split(['.', 'Z']).next().unwrap_or_default();
+        match when::parse(&format!("{whole}Z")) {
+            Ok(When::At(shown)) => Ok(seconds(shown) - seconds(SystemTime::now())),
+            _ => Err(failed(&"the guard does not say when it was asked")),
+        }
+    }
+
+    /// The database that was made for this.
+    pub(crate) fn database(&mut self) -> Result<&mut Database, Mishap> {
+        let none = || Mishap::new("could not touch the database", "it is not this rehearsal's own");
+        self.database.as_mut().ok_or_else(none)
+    }
+
+    /// The clocks that can be set, with whose they are: the guards', and the database's.
+    pub(crate) fn clocks(&self) -> Vec<(String, Clock)> {
+        let guards =
+            self.guards.iter().filter_map(|guard| Some((format!("guard {}", guard.name), guard.clock.clone()?)));
+        let database = self.database.as_ref().and_then(|database| Some(("the database".to_owned(), database.clock()?)));
+        database.into_iter().map(|(whose, clock)| (whose, clock.clone())).chain(guards).collect()
+    }
+
+    /// How often the lease was taken.
+    pub(crate) async fn tenures(&self) -> usize {
+        self.entries().await.iter().filter(|entry| *entry.what == *"activated").count()
+    }
+
+    /// What a guard says of the lease and of itself.
+    pub(crate) async fn status(&self, at: usize) -> Result<Status, Mishap> {
+        let failed = |why: String| Mishap::new("could not ask a guard", why);
+        let place = Place::Unix(self.admin(at));
+        let asked = tokio::task::spawn_blocking(move || ask(Some(&place), "GET", "/status")).await;
+        let answer = asked.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+        serde_json::from_str(&answer.body).map_err(|error| failed(error.to_string()))
     }
 
     /// What the lease is called.
@@ -273,61 +351,29 @@ impl Set {
     }
 }
 
-/// Opens the drill's own view of the store; a database is set up first.
-async fn open(url: &str, lease: &str) -> Result<Arc<dyn Store>, Mishap> {
-    let at: Location = url.parse().map_err(|error| Mishap::new("could not use --store", error))?;
-    let mut settings = Settings::new(at);
-    settings.timeout = TIMEOUT;
-    if url.starts_with("postgres") {
-        let plan = LeasePlan {
-            lease: lease.into(),
-            group: Some(GROUP.into()),
-            roles: NAMES.map(|name| role(name).into()).into(),
-            database: None,
-        };
-        settings.leases.insert(lease.into(), LeaseSettings { role: None, group: Some(GROUP.into()), database: None });
-        mainstay_store::init(&settings, &[plan])
-            .await
-            .map_err(|fault| Mishap::new("could not set the store up", fault))?;
-        fresh(url, lease).await?;
-    }
-    mainstay_store::open(&settings).map_err(|fault| Mishap::new("could not open the store", fault))
+/// Since 1970.
+fn seconds(at: SystemTime) -> i64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Takes away what an earlier drill wrote.
-async fn fresh(url: &str, lease: &str) -> Result<(), Mishap> {
-    let failed = |error| Mishap::new("could not make the database ready", error);
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(failed)?;
-    let working = tokio::spawn(connection);
-    let sql = format!(
-        "DROP TABLE IF EXISTS writes; DELETE FROM mainstay.history WHERE lease = '{lease}';
-         GRANT CREATE, USAGE ON SCHEMA public TO {GROUP}"
-    );
-    let done = client.batch_execute(&sql).await.map_err(failed);
-    working.abort();
-    done
-}
-
-/// `host:port` of a URL, as it stands in it.
-fn host(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_owned()
-}
-
-fn host_of(url: &str) -> Result<String, Mishap> {
-    let host = host(url);
-    if host.contains(',') || !host.contains(':') {
-        return Err(Mishap::new("could not put a relay before the store", "write one host with its port into --store"));
-    }
-    Ok(host)
+/// The two Mainstays with a node each, not started yet.
+fn guards(plan: &Plan, exe: &Path, dir: &Dir, url: &str, relays: &[Relay]) -> Result<[Guarded; 2], Mishap> {
+    let make = |at: usize| {
+        let (name, port) = (NAMES.get(at).copied().unwrap_or_default(), Port::take()?);
+        let url = relays.get(at).map_or_else(|| url.to_owned(), |it| url.replacen(&host(url), &it.at().to_string(), 1));
+        let file = dir.file(&format!("guard-{name}.toml"));
+        let text = guard_file(plan, exe, dir, name, port.address(), &url);
+        std::fs::write(&file, text).map_err(|error| Mishap::new("could not write a configuration", error))?;
+        let clock = if plan.clocked { Some(Clock::make(dir.file(&format!("clock-{name}")))?) } else { None };
+        Ok::<_, Mishap>(Guarded { name, port, file, clock, process: None })
+    };
+    Ok([make(0)?, make(1)?])
 }
 
 const NAMES: [&str; 2] = ["a", "b"];
 /// The role that owns what the nodes create; the login roles' names begin so too.
 const GROUP: &str = "mainstay_drill";
-/// Requests per second; half of them are writes.
-const RATE: u32 = 200;
 const FRESH_EVERY: usize = 4;
 /// Longest wait of a client.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -67,7 +67,7 @@ fn signal(set: &mut Set, guard: usize, signal: Signal) -> Result<(), Mishap> {
 }
 
 /// The command that a guard's sentinel started.
-fn child(set: &mut Set, guard: usize) -> Result<u32, Mishap> {
+pub(crate) fn child(set: &mut Set, guard: usize) -> Result<u32, Mishap> {
     let below = below(set, guard);
     // The sentinel is the guard's child, the node the sentinel's.
     let node = below.last().copied().filter(|_| below.len() > 1);

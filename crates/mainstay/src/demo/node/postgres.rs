@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::store::{Answer, Author, Job, Write};
@@ -15,6 +17,8 @@ pub(super) struct Session {
     config: Config,
     author: Author,
     client: Client,
+    /// The last write that it was told was done: what a node remembers of its database.
+    last: Option<String>,
 }
 
 impl Session {
@@ -27,10 +31,12 @@ impl Session {
         if let Ok(password) = std::env::var("PGPASSWORD") {
             config.password(password);
         }
-        config.connect_timeout(CONNECTING);
+        config.connect_timeout(CONNECTING).target_session_attrs(TargetSessionAttrs::ReadWrite);
         let client = log_in(&config).await?;
         client.batch_execute(LAYOUT).await.map_err(told)?;
-        Ok(Self { config, author, client })
+        let newest = client.query_opt("SELECT id FROM writes ORDER BY seq DESC LIMIT 1", &[]).await.map_err(told)?;
+        let last = newest.map(|row| row.try_get(0)).transpose().map_err(told)?.flatten();
+        Ok(Self { config, author, client, last })
     }
 
     /// Does what is asked, one after the other, until nobody asks any more.
@@ -58,9 +64,11 @@ impl Session {
     async fn write(&mut self, write: &Write) -> Answer<()> {
         self.be_in().await?;
         let Author { node, token } = &self.author;
-        let insert = "INSERT INTO writes (key, id, node, token, value) VALUES ($1, $2, $3, $4, $5)";
-        let done = self.client.execute(insert, &[&write.key, &write.id, node, token, &write.value]).await;
-        done.map(drop).map_err(told)
+        let insert = "INSERT INTO writes (key, id, node, token, value, after) VALUES ($1, $2, $3, $4, $5, $6)";
+        let row: [&(dyn ToSql + Sync); 6] = [&write.key, &write.id, node, token, &write.value, &self.last];
+        self.client.execute(insert, &row).await.map_err(told)?;
+        self.last.clone_from(&write.id);
+        Ok(())
     }
 
     async fn read(&mut self, key: &str) -> Answer<Option<Vec<u8>>> {
@@ -95,6 +103,6 @@ fn told(error: tokio_postgres::Error) -> String {
 }
 
 const LAYOUT: &str = "CREATE TABLE IF NOT EXISTS writes (seq bigserial PRIMARY KEY, key text NOT NULL, id text, \
-                      node text NOT NULL, token text NOT NULL, value bytea NOT NULL)";
+                      node text NOT NULL, token text NOT NULL, value bytea NOT NULL, after text)";
 
 const CONNECTING: Duration = Duration::from_secs(2);

@@ -3,19 +3,24 @@
 //! Everything here ends with whoever started it: processes are killed when their handle is dropped, and by the kernel
 //! should the starting thread end in any other way.
 
+mod clock;
 mod dir;
 mod front;
 mod node;
 mod process;
+mod server;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+pub(crate) use clock::Clock;
 pub use dir::Dir;
 pub use front::Front;
 pub use node::{Fault, Node};
+pub(crate) use process::Launch;
 pub use process::Process;
+pub(crate) use server::{Making, Server};
 
 use tokio::net::{TcpSocket, TcpStream};
 

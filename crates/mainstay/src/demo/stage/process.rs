@@ -1,20 +1,55 @@
 //! One child process.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Mishap, until};
+use crate::demo::leash::By;
 
 /// A child of ours, killed when this is dropped.
 pub struct Process {
     name: String,
     child: Child,
+    by: By,
+}
+
+/// How a command other than Mainstay's own is started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Launch {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) env: Vec<(OsString, OsString)>,
+    /// Numbers of a user and a group, where it is not to run as root.
+    pub(crate) owner: Option<(u32, u32)>,
+    /// How it is ended.
+    pub(crate) by: By,
+}
+
+impl Launch {
+    /// Of this command.
+    pub(crate) fn new<S: Into<OsString>>(program: &Path, args: impl IntoIterator<Item = S>) -> Self {
+        Self { program: program.to_owned(), args: args.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// The command, with what sets its environment: what leads to it is to have none of that.
+    fn words(&self) -> Vec<OsString> {
+        let mut words = Vec::new();
+        if !self.env.is_empty() {
+            words.push("env".into());
+            words.extend(
+                self.env.iter().map(|(name, value)| [name.as_os_str(), value.as_os_str()].join(OsStr::new("="))),
+            );
+        }
+        words.push(self.program.clone().into());
+        words.extend(self.args.iter().cloned());
+        words
+    }
 }
 
 impl Process {
@@ -23,12 +58,20 @@ impl Process {
     ///
     /// The child dies with the *thread* that calls this.
     pub fn start<S: AsRef<OsStr>>(name: &str, exe: &Path, args: &[S], log: &Path) -> Result<Self, Mishap> {
+        Self::launch(name, exe, &Launch::new(exe, args.iter().map(|arg| arg.as_ref().to_owned())), log)
+    }
+
+    /// The same with any command; `exe` is a Mainstay binary all the same.
+    pub(crate) fn launch(name: &str, exe: &Path, launch: &Launch, log: &Path) -> Result<Self, Mishap> {
+        let owner = launch.owner.map(|(user, group)| ["--owner".to_owned(), user.to_string(), group.to_string()]);
         let start = || {
             let log = OpenOptions::new().create(true).append(true).open(log)?;
             Command::new(exe)
-                .args(["leash", "--parent", &std::process::id().to_string(), "--"])
-                .arg(exe)
-                .args(args)
+                .args(["leash", "--parent", &std::process::id().to_string()])
+                .args(["--by", if launch.by == By::Quit { "quit" } else { "kill" }])
+                .args(owner.into_iter().flatten())
+                .arg("--")
+                .args(launch.words())
                 .process_group(0)
                 .stdin(Stdio::null())
                 .stdout(File::try_clone(&log)?)
@@ -36,7 +79,7 @@ impl Process {
                 .spawn()
         };
         match start() {
-            Ok(child) => Ok(Self { name: name.to_owned(), child }),
+            Ok(child) => Ok(Self { name: name.to_owned(), child, by: launch.by }),
             Err(error) => Err(Mishap::new(format!("could not start {name}"), error)),
         }
     }
@@ -87,7 +130,13 @@ fn is_stopped(stat: &Path) -> bool {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only for a process that has ended and been waited for.
+        // These fail only for a process that has ended and been waited for.
+        if self.by == By::Quit && self.signal(Signal::QUIT).is_ok() {
+            let begun = std::time::Instant::now();
+            while self.runs() && begun.elapsed() < QUITTING {
+                std::thread::park_timeout(GRAIN);
+            }
+        }
         let _ended = self.child.kill();
         let _waited = self.child.wait();
     }
@@ -95,3 +144,7 @@ impl Drop for Process {
 
 /// Longest time for a SIGSTOP to take hold.
 const STOPPING: Duration = Duration::from_secs(2);
+/// Longest time for a SIGQUIT to end a process that is to end by it.
+const QUITTING: Duration = Duration::from_secs(6);
+/// How often that is looked at.
+const GRAIN: Duration = Duration::from_millis(5);

@@ -1,0 +1,153 @@
+//! The failures, one after the other, and what came of each.
+
+use std::time::{Duration, Instant};
+
+use super::super::kind::Kind;
+use super::crew::{Crew, Target};
+use super::probe::{self, Probe};
+use super::report::{Report, Run};
+use super::{Order, strike};
+use crate::demo::load::Order as Rows;
+use crate::demo::stage::{Mishap, until};
+
+/// Plays a drill so often.
+pub(super) async fn all(order: Order<'_>, crew: Crew, first: Target) -> Result<Report, Mishap> {
+    let Order { kind, runs, args, .. } = order;
+    let probe = args.probe.clone().map(|target| Probe::start(target, order.rate));
+    let before = rows(&order).await?;
+    let mut report = Report::new(kind, &first, &args.files);
+    let mut target = Some(first);
+    tokio::time::sleep(CALM).await;
+    for number in 1..=runs {
+        let begun = match target.take() {
+            Some(target) => Ok(target),
+            None => crew.target(kind).await,
+        };
+        let run = match begun {
+            Ok(target) => one(&order, &crew, &target, probe.as_ref()).await,
+            Err(mishap) => Err(mishap),
+        };
+        let went_on = run.as_ref().is_ok_and(|run| run.notes.is_empty());
+        let run = run.unwrap_or_else(|mishap| Run { broken: vec![mishap.to_string()], ..Run::default() });
+        eprintln!("run {number} of {runs}: {}", run.told());
+        report.add(run);
+        if !went_on {
+            break;
+        }
+    }
+    if let (Some(before), Some(after)) = (before, rows(&order).await?) {
+        report.audit(after.without(before));
+    }
+    Ok(report)
+}
+
+async fn rows(order: &Order<'_>) -> Result<Option<Rows>, Mishap> {
+    match &order.args.audit {
+        Some(audit) => audit.order(&order.args.audit_query).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn one(order: &Order<'_>, crew: &Crew, target: &Target, probe: Option<&Probe>) -> Result<Run, Mishap> {
+    let kind = order.kind;
+    let Some(member) = crew.member(target.at) else { return Err(Mishap::new("could not begin", "nobody is there")) };
+    let (from, node) = (Instant::now(), strike::started(target.child));
+    let epoch = epoch(&target.lease.token);
+    let without = strike::silences(kind).then_some(target.at);
+    let mut run = Run::default();
+    let moves = *kind.takeovers().start() > 0;
+    let (struck, watched) = tokio::join!(strike::strike(kind, target, member), async {
+        if moves { watch(crew, without, epoch, from).await } else { Ok((None, None)) }
+    });
+    run.broken.extend(struck?);
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    match watched {
+        Ok((active, ready)) => (run.active_ms, run.ready_ms) = (active.map(ms), ready.map(ms)),
+        Err(mishap) => run.broken.push(mishap.to_string()),
+    }
+    // What comes late is to be seen too: a second takeover, a node that lives on.
+    tokio::time::sleep(AFTERMATH.max(Duration::from_secs_f64(target.lease.ttl_s))).await;
+    if moves && node.is_some() && strike::started(target.child) == node {
+        run.broken.push(format!("the former holder's node, process {}, lives on", target.child));
+    }
+    if moves {
+        come_back(order, crew, target, &mut run).await;
+    }
+    let seen = crew.seen(None).await;
+    let newest = seen.iter().map(|lease| self::epoch(&lease.token)).max().unwrap_or_default();
+    run.takeovers = usize::try_from(newest.saturating_sub(epoch)).unwrap_or_default();
+    if !kind.takeovers().contains(&run.takeovers) {
+        let expected = kind.takeovers();
+        run.broken.push(format!("{} takeovers instead of {}", run.takeovers, expected.end()));
+    }
+    if let Some(probe) = probe {
+        let to = Instant::now();
+        until("requests never end", probe::LONGEST * 2, async || probe.all_ended(to)).await?;
+        let seen = probe.seen(from, to);
+        (run.requests, run.lost) = (Some(seen.requests), Some(seen.lost));
+        run.longest_gap_ms = Some(ms(seen.longest_gap));
+        if !kind.may_lose() && seen.lost > 0 {
+            run.broken.push(format!("{} requests were lost, none may be", seen.lost));
+        }
+    }
+    Ok(run)
+}
+
+/// When a later tenure was active, and when its node was ready, counted from the failure.
+async fn watch(
+    crew: &Crew,
+    without: Option<usize>,
+    epoch: u64,
+    from: Instant,
+) -> Result<(Option<Duration>, Option<Duration>), Mishap> {
+    let (mut active, mut ready) = (None, None);
+    until("nobody took over", TAKEOVER_WITHIN, async || {
+        let seen = crew.seen(without).await;
+        let later = seen.iter().filter(|lease| self::epoch(&lease.token) > epoch);
+        for lease in later {
+            if matches!(lease.phase.as_str(), "starting" | "ready") {
+                active.get_or_insert(from.elapsed());
+            }
+            if lease.phase == "ready" {
+                ready.get_or_insert(from.elapsed());
+            }
+        }
+        ready.is_some()
+    })
+    .await?;
+    Ok((active, ready))
+}
+
+/// Waits until the one it was done to is a member again. A killed Mainstay may stay away: that is its supervisor's affair.
+async fn come_back(order: &Order<'_>, crew: &Crew, target: &Target, run: &mut Run) {
+    let is_waiting = async || {
+        crew.seen(None).await.iter().any(|lease| {
+            lease.me == target.lease.me
+                && lease.fresh
+                && lease.child.as_ref().is_some_and(|child| child.state == "gone")
+        })
+    };
+    if until("it does not come back", order.args.back_within, is_waiting).await.is_ok() {
+        return;
+    }
+    if order.kind == Kind::KillGuard {
+        run.notes.push(format!(
+            "the Mainstay of {} was killed and is not back: start it with `mainstay run {}`",
+            target.file.display(),
+            target.file.display()
+        ));
+    } else {
+        run.broken.push(format!("{} is no member again within {:?}", target.lease.me, order.args.back_within));
+    }
+}
+
+/// The number of a tenure, behind its timeline.
+fn epoch(token: &str) -> u64 {
+    token.rsplit_once('.').and_then(|(_, epoch)| epoch.parse().ok()).unwrap_or_default()
+}
+
+/// Before the first failure.
+const CALM: Duration = Duration::from_secs(1);
+/// After each.
+const AFTERMATH: Duration = Duration::from_millis(500);
+const TAKEOVER_WITHIN: Duration = Duration::from_secs(300);
