@@ -3,10 +3,13 @@
 //! One connection to the primary serves a whole program; what is asked goes out without waiting for what was asked before.
 
 mod admin;
+mod batch;
 mod database;
 mod fence;
 mod hints;
 mod line;
+mod looks;
+mod memory;
 mod quote;
 mod renewals;
 mod rows;
@@ -18,10 +21,10 @@ mod trouble;
 mod url;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::lease::{Answer, Failure, Member, Name, Nonce, Request};
+use mainstay_core::lease::{Answer, Failure, Name, Nonce, Request};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -30,10 +33,13 @@ pub(crate) use admin::{check, init, script};
 pub use database::{Database, DatabaseSettings, HostCounts, HostSight, Sight};
 pub use url::{HostAddress, Url};
 
-use crate::{Asking, Credential, Entry, FileFault, Grant, Hint, LeaseSettings, Secret, Settings, Store, Tier};
+use crate::{Asking, Entry, FileFault, Grant, Hint, LeaseSettings, Settings, Store, Tier};
+use batch::Batches;
 use fence::Fencing;
 use hints::Hints;
 use line::{Line, Way};
+use looks::{Look, Looks};
+use memory::Memory;
 use renewals::{Renewal, Renewals};
 use session::Session;
 use tls::Tls;
@@ -46,20 +52,10 @@ pub(crate) struct Postgres {
     timeout: Duration,
     hints: Arc<Hints>,
     line: Arc<Line>,
-    renewals: Renewals,
+    looks: Batches<Look>,
+    renewals: Batches<Renewal>,
     watcher: AbortHandle,
-    // Invariant: what is locked is only read or changed, never held while anything is waited for.
-    known: Mutex<HashMap<Name, Known>>,
-}
-
-/// What is remembered of a lease.
-#[derive(Debug, Default)]
-struct Known {
-    /// How the child of the last tenure that was activated logs in.
-    credential: Option<(Nonce, Credential)>,
-    has_roles: bool,
-    /// What was last said of this member: others are told when it changes.
-    member: Option<Member>,
+    memory: Arc<Memory>,
 }
 
 impl Postgres {
@@ -69,24 +65,30 @@ impl Postgres {
         let hints = Arc::new(Hints::default());
         let line = Arc::new(Line::open(way.clone(), Arc::clone(&hints)));
         let watcher = tokio::spawn(watch_sessions(Arc::clone(&line), Arc::clone(&hints))).abort_handle();
-        let renewals = Renewals::start(Arc::clone(&line), Arc::clone(&hints));
+        let memory = Arc::<Memory>::default();
+        let looks = Looks::new(Arc::clone(&hints), Arc::clone(&memory));
+        let looks = Batches::start(Arc::clone(&line), looks);
+        let renewals = Batches::start(Arc::clone(&line), Renewals::new(Arc::clone(&hints)));
         let (settings, timeout) = (settings.leases.clone(), settings.timeout);
-        Ok(Self { way, settings, timeout, hints, line, renewals, watcher, known: Mutex::default() })
+        Ok(Self { way, settings, timeout, hints, line, looks, renewals, watcher, memory })
     }
 
     async fn answer(&self, lease: &Name, request: Request, end: Instant) -> Result<Answer, Failure> {
-        if let Request::Renew { nonce, timeline, ttl, serving, next } = request {
-            let renewal = Renewal { lease: lease.clone(), nonce, timeline, ttl, serving, next };
-            return self.renewals.ask(renewal, end).await;
-        }
+        let request = match request {
+            Request::Look { me } => return self.looks.ask(Look { lease: lease.clone(), me }, end).await,
+            Request::Renew { nonce, timeline, ttl, serving, next } => {
+                let renewal = Renewal { lease: lease.clone(), nonce, timeline, ttl, serving, next };
+                return self.renewals.ask(renewal, end).await;
+            }
+            request => request,
+        };
         let session = self.line.session(end).await?;
         let settings = self.settings.get(lease).cloned().unwrap_or_default();
         let fencing = Fencing { session: &session, way: &self.way, lease, settings: &settings, end };
         match (&request, &settings.role) {
-            (Request::Look { me }, _) => self.look(&session, lease, me, end).await,
             (Request::Fence { nonce }, _) => fencing.fence(*nonce).await,
             (Request::Activate { nonce, timeline, ttl }, Some(role)) => {
-                let credential = self.credential(lease, *nonce, role)?;
+                let credential = self.memory.credential(lease, *nonce, role)?;
                 let answer = fencing.activate(*nonce, *timeline, *ttl, &credential).await?;
                 self.tell(&session, lease, &answer);
                 Ok(answer)
@@ -95,7 +97,7 @@ impl Postgres {
                 let step = steps::step(&session, lease, &request, end).await?;
                 self.hints.seen(&step.seen, session.key);
                 if let Request::Transfer { .. } = request {
-                    self.known().entry(lease.clone()).or_default().credential = None;
+                    self.memory.forget_credential(lease);
                 }
                 let answer = if step.done { step.seen.done() } else { step.seen.overtaken() };
                 self.tell(&session, lease, &answer);
@@ -104,51 +106,10 @@ impl Postgres {
         }
     }
 
-    async fn look(&self, session: &Arc<Session>, lease: &Name, me: &Member, end: Instant) -> Result<Answer, Failure> {
-        let (answer, look) = steps::look(session, lease, me, end).await?;
-        self.hints.seen(&look.seen, session.key);
-        let (news, is_first) = {
-            let mut known = self.known();
-            let known = known.entry(lease.clone()).or_default();
-            known.has_roles = look.has_roles;
-            let me = Member { age: Duration::ZERO, ..me.clone() };
-            let before = known.member.replace(me.clone());
-            (before.as_ref() != Some(&me), before.is_none())
-        };
-        if is_first {
-            steps::forget_members(session, lease.clone());
-        }
-        if news {
-            steps::notify(session, vec![lease.clone()]);
-        }
-        Ok(answer)
-    }
-
     fn tell(&self, session: &Arc<Session>, lease: &Name, answer: &Answer) {
         if matches!(answer, Answer::Done { .. }) {
             steps::notify(session, vec![lease.clone()]);
         }
-    }
-
-    /// The credential of a tenure: drawn once, so that an activation done twice leaves the same.
-    fn credential(&self, lease: &Name, nonce: Nonce, role: &Name) -> Result<Credential, Failure> {
-        let mut known = self.known();
-        let slot = &mut known.entry(lease.clone()).or_default().credential;
-        match slot {
-            Some((of, credential)) if *of == nonce => Ok(credential.clone()),
-            _ => {
-                let password = Secret::draw();
-                let password =
-                    password.map_err(|error| Failure::NotDone(format!("draw a password: {error}").into()))?;
-                let credential = Credential { role: role.clone(), password };
-                *slot = Some((nonce, credential.clone()));
-                Ok(credential)
-            }
-        }
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<Name, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -169,9 +130,7 @@ impl Store for Postgres {
     }
 
     fn grant(&self, lease: &Name, nonce: Nonce) -> Grant {
-        let known = self.known();
-        let credential = known.get(lease).and_then(|known| known.credential.as_ref());
-        let credential = credential.filter(|(of, _)| *of == nonce).map(|(_, credential)| credential.clone());
+        let credential = self.memory.drawn(lease, nonce);
         Grant { credential, lock: None }
     }
 
@@ -187,7 +146,7 @@ impl Store for Postgres {
 
     fn tier(&self, lease: &Name) -> Tier {
         let own = self.settings.get(lease).is_some_and(|settings| settings.role.is_some());
-        let has_roles = own || self.known().get(lease).is_some_and(|known| known.has_roles);
+        let has_roles = own || self.memory.has_roles(lease);
         if has_roles { Tier::Fenced } else { Tier::Advisory }
     }
 

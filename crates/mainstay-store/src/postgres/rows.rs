@@ -72,7 +72,7 @@ pub(super) fn seen(session: &Session, from: &PgRow) -> Result<Seen, Failure> {
         ttl: Duration::from_micros(unsigned(get(from, 10)?)),
     };
     let (session, now, clock) = (get(from, 17)?, timeline(get(from, 18)?), Stamp(get(from, 19)?));
-    Ok(Seen { lease: get::<&str>(from, 21)?.into(), row, timeline: now, clock, session })
+    Ok(Seen { lease: get::<&str>(from, NAME)?.into(), row, timeline: now, clock, session })
 }
 
 /// Whether the lease has roles, of `sql::read`.
@@ -127,3 +127,6 @@ fn name(from: &PgRow, column: usize) -> Result<Option<Name>, Failure> {
 fn damaged(text: &str) -> Failure {
     Failure::Unknown(format!("a row of the schema `mainstay` says `{text}`, which this program never wrote").into())
 }
+
+/// The column with the lease's name.
+pub(super) const NAME: usize = 21;

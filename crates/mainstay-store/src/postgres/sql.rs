@@ -176,29 +176,48 @@ fn renew() -> String {
     )
 }
 
-/// The row of $1, once for each member that looked within $2 microseconds; and whether the lease has roles.
+/// The rows of all $1, once for each member that looked within $2 microseconds; and whether the lease has roles.
 fn read() -> String {
     format!(
         "SELECT {}, EXISTS (SELECT FROM mainstay.role r WHERE r.lease = l.name),
              m.name, m.instance::text, m.priority, m.state, m.switch::text, m.quiet,
              (extract(epoch FROM clock_timestamp() - m.seen) * 1000000)::bigint
-         FROM {NOW} t, mainstay.lease l LEFT JOIN mainstay.member m
-             ON m.lease = l.name AND m.seen > clock_timestamp() - $2::bigint * interval '1 microsecond'
-         WHERE l.name = $1 ORDER BY m.instance LIMIT 64",
+         FROM {NOW} t, mainstay.lease l LEFT JOIN LATERAL (
+             SELECT * FROM mainstay.member m
+             WHERE m.lease = l.name AND m.seen > clock_timestamp() - $2::bigint * interval '1 microsecond'
+             ORDER BY m.instance LIMIT 64
+         ) m ON true
+         WHERE l.name = ANY ($1::text[])",
         columns()
     )
 }
 
+/// Makes the rows of all $1 that are not there.
 const MAKE: &str = "INSERT INTO mainstay.lease (name, tli)
-    SELECT $1, ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint
+    SELECT DISTINCT name, ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint
+    FROM unnest($1::text[]) AS name ORDER BY name
     ON CONFLICT DO NOTHING";
 
-/// That a member looked. Losing it costs nothing, so nobody waits for disks and standbys.
-const NOTE: &str = "WITH c AS (SELECT set_config('synchronous_commit', 'off', true) AS c)
+/// That members looked: arrays of $1 lease, $2 instance, $3 name, $4 priority, $5 state, $6 switch, $7 quiet. Losing it
+/// costs nothing, so nobody waits for disks and standbys, nor for who has one of the rows locked.
+const NOTE: &str = "WITH c AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS c),
+    a AS MATERIALIZED (
+        SELECT lease, instance::uuid AS instance, name, priority, state, switch::uuid AS switch, quiet
+        FROM c, unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::boolean[])
+            AS a (lease, instance, name, priority, state, switch, quiet)
+    ), r AS MATERIALIZED (
+        SELECT m.lease, m.instance FROM mainstay.member m JOIN a ON a.lease = m.lease AND a.instance = m.instance
+        FOR UPDATE OF m SKIP LOCKED
+    ), u AS (
+        UPDATE mainstay.member m SET name = a.name, priority = a.priority, state = a.state, switch = a.switch,
+            quiet = a.quiet, seen = clock_timestamp()
+        FROM a, r
+        WHERE m.lease = a.lease AND m.instance = a.instance AND r.lease = m.lease AND r.instance = m.instance
+    )
     INSERT INTO mainstay.member (lease, instance, name, priority, state, switch, quiet, seen)
-    SELECT $1, $2::text::uuid, $3, $4::bigint, $5, $6::text::uuid, $7::boolean, clock_timestamp() FROM c
-    ON CONFLICT (lease, instance) DO UPDATE SET name = EXCLUDED.name, priority = EXCLUDED.priority,
-        state = EXCLUDED.state, switch = EXCLUDED.switch, quiet = EXCLUDED.quiet, seen = EXCLUDED.seen";
+    SELECT lease, instance, name, priority, state, switch, quiet, clock_timestamp() FROM a
+    WHERE NOT EXISTS (SELECT FROM mainstay.member m WHERE m.lease = a.lease AND m.instance = a.instance)
+    ON CONFLICT DO NOTHING";
 
 /// Which of the advisory locks $1 nobody holds. They are taken for a moment, shared: two who look do not disturb.
 const FREE_KEYS: &str = "SELECT key FROM unnest($1::bigint[]) AS key

@@ -1,12 +1,12 @@
-//! What is asked about one lease, but for renewals and fencing.
+//! What is asked about one lease, but for looks, renewals and fencing.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mainstay_core::lease::{Answer, Failure, Member, Name, Request};
+use mainstay_core::lease::{Failure, Name, Request};
 use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row as PgRow, Statement};
+use tokio_postgres::{Row as PgRow, Statement};
 
 use super::rows::{self, Seen, get, micros, signed, unsigned};
 use super::session::Session;
@@ -59,46 +59,9 @@ pub(super) async fn step(session: &Session, lease: &Name, request: &Request, end
     }
 }
 
-/// Reads the row and the members, and notes that one of them looked.
-pub(super) async fn look(
-    session: &Session,
-    lease: &Name,
-    me: &Member,
-    end: Instant,
-) -> Result<(Answer, Look), Failure> {
-    let (state, switch) = words::member(me.state);
-    let (instance, switch) = (me.instance.to_string(), switch.map(|switch| switch.to_string()));
-    let priority = i64::from(me.priority);
-    let values: [&(dyn ToSql + Sync); 7] = [&&**lease, &instance, &&*me.name, &priority, &state, &switch, &me.quiet];
-    let note = session.run(end, session.client.execute(&session.sql.note, &values));
-    let (noted, mut rows) = tokio::join!(note, rows_of(session, lease, end));
-    noted?;
-    if rows.as_ref().is_ok_and(Vec::is_empty) {
-        session.run(end, session.client.execute(&session.sql.make, &[&&**lease])).await?;
-        rows = rows_of(session, lease, end).await;
-    }
-    let rows = rows?;
-    let Some(first) = rows.first() else { return Err(missing(lease)) };
-    let (seen, has_roles) = (rows::seen(session, first)?, rows::has_roles(first)?);
-    let mut members = vec![Member { age: Duration::ZERO, ..me.clone() }];
-    for row in &rows {
-        // What was read of this member is from before.
-        members.extend(rows::member(row)?.filter(|member| member.instance != me.instance));
-    }
-    members.sort_by_key(|member| member.instance);
-    let Seen { row, timeline, clock, .. } = seen.clone();
-    Ok((Answer::Done { row, timeline, clock, members }, Look { seen, has_roles }))
-}
-
-/// What a look found besides its answer.
-pub(super) struct Look {
-    pub(super) seen: Seen,
-    pub(super) has_roles: bool,
-}
-
 /// Reads the row.
 pub(super) async fn read(session: &Session, lease: &Name, end: Instant) -> Result<Seen, Failure> {
-    match rows_of(session, lease, end).await?.first() {
+    match rows_of(session, &[lease], end).await?.first() {
         Some(row) => rows::seen(session, row),
         None => Err(missing(lease)),
     }
@@ -118,12 +81,14 @@ pub(super) fn notify(session: &Arc<Session>, leases: Vec<Name>) {
 }
 
 /// Forgets the members that have not looked for long: each start of a program leaves one.
-pub(super) fn forget_members(session: &Arc<Session>, lease: Name) {
+pub(super) fn forget_members(session: &Arc<Session>, leases: Vec<Name>) {
     let session = Arc::clone(session);
     tokio::spawn(async move {
-        let query = "DELETE FROM mainstay.member WHERE lease = $1 AND seen < clock_timestamp() - interval '1 hour'";
+        let query =
+            "DELETE FROM mainstay.member WHERE lease = ANY ($1) AND seen < clock_timestamp() - interval '1 hour'";
+        let names: Vec<&str> = leases.iter().map(|lease| &**lease).collect();
         let end = Instant::now() + NOTIFYING;
-        if let Err(failure) = session.run(end, async { session.client.execute(query, &[&&*lease]).await }).await {
+        if let Err(failure) = session.run(end, async { session.client.execute(query, &[&names]).await }).await {
             tracing::debug!(?failure, "forget members");
         }
     });
@@ -170,14 +135,13 @@ async fn update(
     row.map(|row| rows::seen(session, &row)).transpose()
 }
 
-async fn rows_of(session: &Session, lease: &Name, end: Instant) -> Result<Vec<PgRow>, Failure> {
-    let work = async {
-        session.client.query(&session.sql.read, &[&&**lease, &micros(MEMBER_KEPT)]).await as Result<Vec<PgRow>, Error>
-    };
-    session.run(end, work).await
+/// The rows of these leases, once for each member that looked lately.
+pub(super) async fn rows_of(session: &Session, leases: &[&str], end: Instant) -> Result<Vec<PgRow>, Failure> {
+    let values: [&(dyn ToSql + Sync); 2] = [&leases, &micros(MEMBER_KEPT)];
+    session.run(end, session.client.query(&session.sql.read, &values)).await
 }
 
-fn missing(lease: &Name) -> Failure {
+pub(super) fn missing(lease: &Name) -> Failure {
     Failure::NotDone(format!("the store has no lease `{lease}`: nobody guards it yet").into())
 }
 

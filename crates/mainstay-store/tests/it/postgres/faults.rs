@@ -103,7 +103,15 @@ async fn a_row_that_somebody_has_locked_is_not_waited_for() {
     let (store, lease, other) = (kit.store(), name("locked"), name("free"));
     let (row, free) = (acquire(&*store, &lease, 1, "a").await, acquire(&*store, &other, 2, "a").await);
     let admin = kit.admin("mainstay").await;
-    admin.batch_execute("BEGIN; SELECT FROM mainstay.lease WHERE name = 'locked' FOR UPDATE").await.unwrap();
+    let lock = "BEGIN; SELECT FROM mainstay.lease WHERE name = 'locked' FOR UPDATE;
+        SELECT FROM mainstay.member WHERE lease = 'locked' FOR UPDATE";
+    admin.batch_execute(lock).await.unwrap();
+    let begun = Instant::now();
+    for _ in 0..5 {
+        tokio::join!(look(&*store, &lease, 1), look(&*store, &other, 2));
+    }
+    let took = begun.elapsed();
+    assert!(took < SECOND, "who looks waits for no lock: {took:?}");
     let begun = Instant::now();
     let (locked, good) =
         tokio::join!(store.ask(&lease, renew(&row, HOUR), SECOND), store.ask(&other, renew(&free, HOUR), SECOND));

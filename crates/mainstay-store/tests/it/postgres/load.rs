@@ -45,7 +45,7 @@ async fn figures_of_renewals() {
                 let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
                 let share = |time: Duration| time.as_secs_f64() / wall.as_secs_f64() * 100.0;
                 println!(
-                    "{count} leases, fsync {sync}, contender {looks}: {} renewals, {failed} failed, p50 {:?} p99 {:?} max \
+                    "{count} leases, fsync {sync}, contender {looks}: {} renewals, {failed} failed, p50 {:?} p99 {:?} worst \
                      {:?}; CPU of a core: server {:.0} %, programs {:.0} %",
                     took.len(),
                     at(0.5),

@@ -10,7 +10,7 @@ use mainstay_core::lease::{Answer, Failure, MemberState, Name, Nonce, Request, R
 use mainstay_store::{Entry, Hint, Store, Tier};
 
 pub(crate) use tools::{
-    HOUR, SECOND, acquire, activate, answer, done, hint, look, member, name, quiet, renew, row_of, transfer,
+    BOUND, HOUR, SECOND, acquire, activate, answer, done, hint, look, member, name, quiet, renew, row_of, transfer,
 };
 
 /// Runs all of it. Each call of `open` is another program's store in the same place.
@@ -37,7 +37,7 @@ async fn only_one_of_many_acquires(open: &impl Fn() -> Arc<dyn Store>) {
             let nonce = Nonce(1 + round * 100 + number);
             let version = Version { epoch: seen.epoch, seq: seen.seq };
             tries.spawn(async move {
-                let answer = store.ask(&lease, acquire(version, nonce, "b", Duration::ZERO), SECOND).await;
+                let answer = store.ask(&lease, acquire(version, nonce, "b", Duration::ZERO), BOUND).await;
                 // Whoever got it lives on, so that its lock does too.
                 (answer, nonce, store)
             });

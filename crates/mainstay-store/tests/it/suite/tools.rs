@@ -10,7 +10,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 /// For one request; the machine may be busy with other tests.
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// Longest time for anything to happen.
-const BOUND: Duration = Duration::from_secs(10);
+pub(crate) const BOUND: Duration = Duration::from_secs(10);
 /// How long nothing must happen. Far longer than a store takes to tell.
 const QUIET: Duration = Duration::from_millis(500);
 
@@ -30,7 +30,7 @@ pub(crate) fn member(instance: u128) -> Member {
 }
 
 pub(crate) async fn answer(store: &dyn Store, lease: &Name, request: Request) -> Answer {
-    let answer = store.ask(lease, request.clone(), SECOND).await;
+    let answer = store.ask(lease, request.clone(), BOUND).await;
     answer.unwrap_or_else(|failure| panic!("{lease}: {request:?}: {failure:?}"))
 }
 
