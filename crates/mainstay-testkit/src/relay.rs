@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,6 +38,8 @@ struct Shared {
     cuts: watch::Sender<u64>,
     /// Whether nothing passes, though connections stay.
     stalled: watch::Sender<bool>,
+    /// Whether connections are held rather than ended when so much has passed.
+    holds: AtomicBool,
 }
 
 impl Relay {
@@ -51,6 +53,7 @@ impl Relay {
             left: [AtomicI64::new(-1), AtomicI64::new(-1)],
             cuts: watch::Sender::new(0),
             stalled: watch::Sender::new(false),
+            holds: AtomicBool::new(false),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { port, shared, task })
@@ -69,6 +72,19 @@ impl Relay {
     /// Lets so many more bytes through one way, over all connections, and then ends them all.
     pub fn cut_after(&self, bytes: u32, way: Way) {
         self.shared.left[way as usize].store(i64::from(bytes), Ordering::Release);
+    }
+
+    /// Lets so many more bytes through one way, over all connections, and then nothing until it is no longer stalled.
+    pub fn hold_after(&self, bytes: u32, way: Way) {
+        self.shared.holds.store(true, Ordering::Release);
+        self.cut_after(bytes, way);
+    }
+
+    /// Waits until nothing is let through.
+    pub async fn held(&self) {
+        let mut stalled = self.shared.stalled.subscribe();
+        // The sender lives as long as what is shared.
+        drop(stalled.wait_for(|stalled| *stalled).await);
     }
 
     /// Lets nothing through, or all again. Nothing is lost.
@@ -137,6 +153,13 @@ async fn pump(
         drop(stalled.wait_for(|stalled| !stalled).await);
         let (pass, is_end) = shared.take(way, read);
         to.write_all(&buffer[..pass]).await?;
+        if is_end && shared.holds.swap(false, Ordering::AcqRel) {
+            shared.left[way as usize].store(-1, Ordering::Release);
+            shared.stalled.send_replace(true);
+            drop(stalled.wait_for(|stalled| !stalled).await);
+            to.write_all(&buffer[pass..read]).await?;
+            continue;
+        }
         if is_end {
             to.flush().await?;
             shared.cut();

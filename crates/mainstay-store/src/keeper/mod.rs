@@ -59,11 +59,13 @@ pub struct Told {
     pub lease: Name,
     /// What.
     pub happening: Happening,
+    /// That, in words.
+    pub text: Name,
 }
 
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.lease, self.happening)
+        write!(f, "{}: {}", self.lease, self.text)
     }
 }
 

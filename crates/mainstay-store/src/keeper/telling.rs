@@ -7,7 +7,7 @@ use mainstay_core::lease::{Failure, Happening, Name, Row, Terms};
 use tokio::sync::{broadcast, mpsc};
 
 use super::{Counters, Told};
-use crate::{Entry, Store};
+use crate::{Entry, Store, Tier};
 
 /// Tells of one lease.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(super) struct Teller {
     history: mpsc::Sender<Entry>,
     counters: Arc<Counters>,
     told: broadcast::Sender<Told>,
+    store: Arc<dyn Store>,
 }
 
 impl Teller {
@@ -28,18 +29,19 @@ impl Teller {
         told: broadcast::Sender<Told>,
     ) -> Self {
         let (history, entries) = mpsc::channel(HISTORY);
-        tokio::spawn(write(store, entries, Arc::clone(&counters)));
-        Self { lease: terms.lease.clone(), me: terms.me.name.clone(), history, counters, told }
+        tokio::spawn(write(Arc::clone(&store), entries, Arc::clone(&counters)));
+        Self { lease: terms.lease.clone(), me: terms.me.name.clone(), history, counters, told, store }
     }
 
     /// Tells. `row` is what is known of the lease.
     pub(super) fn tell(&self, happening: Happening, row: Option<&Row>) {
         self.counters.happened(&happening);
         let (lease, what) = (&*self.lease, word(&happening));
+        let text = sentence(&happening, self.store.tier(&self.lease));
         match weight(&happening) {
-            Weight::Noise => return tracing::trace!(lease, event = what, "{happening}"),
-            Weight::Normal => tracing::info!(lease, event = what, "{happening}"),
-            Weight::Bad => tracing::warn!(lease, event = what, "{happening}"),
+            Weight::Noise => return tracing::trace!(lease, event = what, "{text}"),
+            Weight::Normal => tracing::info!(lease, event = what, "{text}"),
+            Weight::Bad => tracing::warn!(lease, event = what, "{text}"),
         }
         let entry = Entry {
             at: SystemTime::now(),
@@ -47,13 +49,26 @@ impl Teller {
             by: self.me.clone(),
             epoch: row.map_or(0, |row| row.epoch),
             what: what.into(),
-            text: happening.to_string().into(),
+            text: text.as_str().into(),
         };
         if self.history.try_send(entry).is_err() {
             self.counters.dropped();
         }
         // Nobody may be listening.
-        let _unheard = self.told.send(Told { lease: self.lease.clone(), happening });
+        let _unheard = self.told.send(Told { lease: self.lease.clone(), happening, text: text.into() });
+    }
+}
+
+/// A happening in words. What a fence is depends on the store.
+fn sentence(happening: &Happening, tier: Tier) -> String {
+    match (happening, tier) {
+        (Happening::Fenced { took }, Tier::Exclusive) => {
+            format!("no process of a previous holder is left on this machine, seen in {took:?}")
+        }
+        (Happening::Fenced { .. }, Tier::Advisory) => {
+            "goes on without a fence: nothing but time keeps previous holders from writing".to_owned()
+        }
+        _ => happening.to_string(),
     }
 }
 
@@ -139,3 +154,19 @@ const HISTORY: usize = 256;
 /// How often it is tried to write one, and how long is waited between.
 const TRIES: u32 = 600;
 const PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_is_named_where_there_is_one() {
+        let check = |tier, expect: &str| {
+            let text = sentence(&Happening::Fenced { took: Duration::from_millis(3) }, tier);
+            assert_eq!(text, expect);
+        };
+        check(Tier::Fenced, "fenced every previous holder in 3ms");
+        check(Tier::Exclusive, "no process of a previous holder is left on this machine, seen in 3ms");
+        check(Tier::Advisory, "goes on without a fence: nothing but time keeps previous holders from writing");
+    }
+}

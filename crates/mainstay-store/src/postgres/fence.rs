@@ -103,7 +103,8 @@ impl Fencing<'_> {
     }
 
     /// Ends the sessions of these roles, and waits until there are none. Who is just logging in shows in no list of
-    /// sessions yet, but as a process with a transaction: such are waited for, for a moment, until they show or are gone.
+    /// sessions yet, but as a process with a transaction: such are waited for, for a moment, until they show or are gone,
+    /// and those that do neither are turned away.
     async fn end_sessions(&self, roles: &[String]) -> Result<(), Failure> {
         let mut pause = PAUSE_MIN;
         let begun = Instant::now();
@@ -115,7 +116,7 @@ impl Fencing<'_> {
             let entering = entering.get_or_insert_with(|| starting.clone());
             entering.retain(|pid| starting.contains(pid));
             if left == 0 && (entering.is_empty() || begun.elapsed() > ENTERING) {
-                return Ok(());
+                return self.turn_away(roles, entering).await;
             }
             if Instant::now() + pause >= self.end {
                 let text = format!("{}: {left} sessions of {} do not end", self.session.host, roles.join(", "));
@@ -124,6 +125,39 @@ impl Fencing<'_> {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Ends the logins of these roles that are still under way, if their role was looked at while it could log in.
+    ///
+    /// A login shows in the list of sessions only when it is done, and nothing bounds how long that takes: it may wait for
+    /// a lock that somebody holds. The server knows whose it is from the moment it sees whether the role may log in. The
+    /// one who is asked to end it is the role itself: it may end its own and nobody else's, and a login of which it is not
+    /// known yet whose it is will find its role barred. One that was told to end does nothing any more, however late.
+    async fn turn_away(&self, roles: &[String], entering: &BTreeSet<i32>) -> Result<(), Failure> {
+        if entering.is_empty() || roles.is_empty() {
+            return Ok(());
+        }
+        let pids: Vec<String> = entering.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = roles.iter().map(|role| literal(role)).collect();
+        let body = format!(
+            "DECLARE r text; p integer;
+            BEGIN
+                FOR r IN SELECT rolname FROM pg_roles WHERE rolname = ANY (ARRAY[{}]) LOOP
+                    FOREACH p IN ARRAY ARRAY[{}] LOOP
+                        BEGIN
+                            EXECUTE format('SET LOCAL ROLE %I', r);
+                            PERFORM pg_terminate_backend(p);
+                        EXCEPTION WHEN insufficient_privilege THEN
+                            NULL;
+                        END;
+                        RESET ROLE;
+                    END LOOP;
+                END LOOP;
+            END",
+            names.join(", "),
+            pids.join(", "),
+        );
+        self.command(&body).await
     }
 
     /// Rolls back what these roles, or the group that owns their objects, have prepared: it would commit whenever somebody

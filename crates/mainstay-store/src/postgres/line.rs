@@ -60,8 +60,10 @@ impl Line {
         Self { link, task }
     }
 
-    /// The session, or why there is none at `deadline`.
+    /// The session, or why there is none shortly before `deadline`, so that whoever asks still hears it.
     pub(super) async fn session(&self, deadline: Instant) -> Result<Arc<Session>, Failure> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let deadline = deadline - TELLING.min(left / 4);
         let mut link = self.link.clone();
         let up = link.wait_for(|link| matches!(link, Link::Up(session) if !session.is_over()));
         if let Ok(Ok(found)) = timeout_at(deadline, up).await
@@ -320,5 +322,7 @@ const GRACE: Duration = Duration::from_millis(50);
 /// Between two attempts to connect.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
+/// How long it takes at most to tell why there is no session.
+const TELLING: Duration = Duration::from_millis(50);
 /// Faults that wait to be published.
 const FAULTS: usize = 16;

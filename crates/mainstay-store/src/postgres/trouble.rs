@@ -31,9 +31,11 @@ pub(super) fn sentence(error: &Error, host: &str) -> String {
         _ if *code == SqlState::UNDEFINED_TABLE || *code == SqlState::INVALID_SCHEMA_NAME => {
             "run `mainstay store init` with the store's url"
         }
-        _ if *code == SqlState::UNDEFINED_COLUMN => "the schema is not this program's: run `mainstay store check`",
+        _ if *code == SqlState::UNDEFINED_COLUMN => {
+            "the schema `mainstay` is not this program's: drop it, or name another database"
+        }
         _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
-            "a right is missing: `mainstay store check` says which, and `mainstay store init --print` how to give it"
+            "a right is missing: `mainstay store init` with the store's url says which, and `--print` how to give it"
         }
         _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
             "it is a standby, or set read only: name the primary as well"

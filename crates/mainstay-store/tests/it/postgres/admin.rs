@@ -40,7 +40,10 @@ pub(super) async fn says_which_rights_are_missing(kit: &Kit) {
     faults(&found, &["may not bar any role: ALTER ROLE \"mainstay\" CREATEROLE;"]);
     assert_eq!(found.tier, Some(Tier::Advisory));
     let fenced = bar(kit).await;
-    assert!(matches!(&fenced, Err(Failure::NotDone(why)) if why.contains("store check")), "{fenced:?}");
+    assert!(
+        matches!(&fenced, Err(Failure::NotDone(why)) if why.contains("a right is missing: `mainstay store init`")),
+        "{fenced:?}"
+    );
     admin.batch_execute("ALTER ROLE mainstay CREATEROLE").await.unwrap();
     fit(kit).await;
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_core::lease::{Answer, Name, Nonce, Request};
 use mainstay_store::Tier;
+use mainstay_testkit::{Relay, Way};
 
 use super::kit::{Kit, LEASE, acquire, fence, take_over};
 use crate::suite::{answer, name};
@@ -78,6 +79,72 @@ pub(super) async fn rolls_back_what_was_prepared(kit: &Kit) {
     let left = admin.query("SELECT gid FROM pg_prepared_xacts", &[]).await.unwrap();
     assert_eq!(left.iter().map(|row| row.get(0)).collect::<Vec<String>>(), ["somebody else's"]);
     admin.batch_execute("ROLLBACK PREPARED 'somebody else''s'").await.unwrap();
+}
+
+/// A login that has seen that its role may log in, and then waits for longer than anybody waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_is_stuck_does_nothing_when_it_goes_on() {
+    let Some(kit) = Kit::start("a_login_that_is_stuck", &[]).await else { return };
+    with_passwords(&kit).await;
+    let (one, two, lease) = (kit.guard("partya_1"), kit.guard("partya_2"), name(LEASE));
+    let password = take_over(&*one, &lease, 1, "a").await;
+    let text = "CREATE TABLE audit (who text); GRANT ALL ON audit TO partya";
+    kit.admin("partya").await.batch_execute(text).await.unwrap();
+    crate::suite::look(&*two, &lease, 2).await;
+    // The database is locked after that, and before the session shows.
+    let (admin, locker) = (kit.admin("postgres").await, kit.admin("postgres").await);
+    locker.batch_execute("BEGIN; ALTER DATABASE partya RENAME TO elsewhere").await.unwrap();
+    let late = async {
+        let node = kit.login("partya_1", &password).await?;
+        node.batch_execute("INSERT INTO audit VALUES ('a')").await
+    };
+    let takeover = async {
+        until_waiting(&admin).await;
+        acquire(&*two, &lease, 2, "b").await;
+        fence(&*two, &lease, 2).await;
+        locker.batch_execute("ROLLBACK").await.unwrap();
+    };
+    let (wrote, ()) = tokio::join!(late, takeover);
+    let rows: i64 = kit.admin("partya").await.query_one("SELECT count(*) FROM audit", &[]).await.unwrap().get(0);
+    assert!(wrote.is_err() && rows == 0, "{wrote:?}, {rows} rows");
+}
+
+/// A login whose client is slow with its password.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_is_slow_finds_its_role_barred() {
+    let Some(kit) = Kit::start("a_login_that_is_slow", &[]).await else { return };
+    with_passwords(&kit).await;
+    let (one, two, lease) = (kit.guard("partya_1"), kit.guard("partya_2"), name(LEASE));
+    let password = take_over(&*one, &lease, 1, "a").await;
+    crate::suite::look(&*two, &lease, 2).await;
+    let relay = Relay::start(kit.server.port()).await.unwrap();
+    // What the server says first is that it wants a password.
+    relay.hold_after(1, Way::Down);
+    let url = format!("postgres://partya_1:{password}@127.0.0.1:{}/partya", relay.port());
+    let config: tokio_postgres::Config = url.parse().unwrap();
+    let takeover = async {
+        relay.held().await;
+        acquire(&*two, &lease, 2, "b").await;
+        fence(&*two, &lease, 2).await;
+        relay.stall(false);
+    };
+    let (login, ()) = tokio::join!(config.connect(tokio_postgres::NoTls), takeover);
+    let refused = login.err().unwrap();
+    assert_eq!(
+        refused.code(),
+        Some(&tokio_postgres::error::SqlState::INVALID_AUTHORIZATION_SPECIFICATION),
+        "{refused:?}"
+    );
+}
+
+/// Waits until a login waits for its database.
+async fn until_waiting(admin: &tokio_postgres::Client) {
+    let query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND classid = 'pg_database'::regclass";
+    mainstay_testkit::until("nobody waits", Duration::from_secs(20), async || {
+        admin.query_one(query, &[]).await.is_ok_and(|row| row.get::<_, i64>(0) > 0)
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
