@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::config::typed::{
     Act, Admin, Check, Config, Eject, ErrorPage, Guard, Hold, Hook, Lease, Limit, Listen, Log, Maybe, Mirror, Node,
-    Policy, Pool, Progress, Ready, Restart, Retry, Route, Run, Span, Spanned, Store, Tls,
+    OfDatabase, Policy, Pool, Progress, Ready, Restart, Retry, Route, Run, Span, Spanned, Store, Tls,
 };
 
 /// A source of configurations.
@@ -124,6 +124,19 @@ impl Made {
             owner: self.text(),
             access_log: self.flag(),
             idle: self.time(),
+            database: self.of_database(),
+        }
+    }
+
+    fn of_database(&mut self) -> OfDatabase {
+        OfDatabase {
+            lease: self.text(),
+            hold: self.maybe(|made| Hold { requests: made.count(), bytes: made.size(), time: made.time() }),
+            handshake: self.time(),
+            password_file: self.text(),
+            ca: self.text(),
+            ask_every: self.time(),
+            ask_timeout: self.time(),
         }
     }
 
