@@ -84,6 +84,12 @@ impl Chunks {
         }
     }
 
+    /// Whether the next byte is part of the trailer section, the blank line at its end included.
+    pub fn is_in_trailers(&self) -> bool {
+        use State::{LastLf, TrailerLf, TrailerName, TrailerStart, TrailerValue};
+        matches!(self.state, TrailerStart | TrailerName | TrailerValue | TrailerLf | LastLf)
+    }
+
     fn step(&mut self, byte: u8) -> Result<(), Fault> {
         self.state = match self.state {
             State::SizeStart => {

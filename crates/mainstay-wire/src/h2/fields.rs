@@ -62,6 +62,23 @@ impl Fields {
         self.record(at, name.len(), false, 0);
     }
 
+    /// Gives the first field of this name another value; it goes to the end.
+    pub fn replace(&mut self, name: &[u8], value: &[u8]) {
+        let place = self.iter().position(|field| field.name == name);
+        if let Some(place) = place {
+            self.spans.remove(place);
+            self.push(name, value);
+        }
+    }
+
+    /// Adds a field at the end, its name put into lower case. `secret`: nobody on the way may put it into a table.
+    pub fn push_lower(&mut self, name: &[u8], value: &[u8], secret: bool) {
+        let at = self.text.len();
+        self.text.extend(name.iter().map(u8::to_ascii_lowercase));
+        self.text.extend_from_slice(value);
+        self.record(at, name.len(), secret, 0);
+    }
+
     /// All of them in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Field<'_>> + Clone {
         self.spans.iter().map(|span| self.field(span))
