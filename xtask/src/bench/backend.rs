@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
+use super::calls::End;
 use super::head;
 use super::poll::{Interest, Moved, Poll, Socket};
 
@@ -27,6 +28,8 @@ enum Service {
     Echo,
     /// Sends [`BULK`] bytes for each [`BULK_ASK`] bytes.
     Bulk,
+    /// Answers calls of gRPC.
+    Calls,
 }
 
 /// The addresses a proxy is pointed at.
@@ -36,6 +39,8 @@ pub(super) struct Addresses {
     pub(super) http: [SocketAddr; 2],
     pub(super) echo: SocketAddr,
     pub(super) bulk: SocketAddr,
+    /// Two nodes of one gRPC pool.
+    pub(super) calls: [SocketAddr; 2],
 }
 
 /// All listeners and connections of the backend.
@@ -56,6 +61,7 @@ struct Connection {
     written: usize,
     /// The other side wants it closed after what is waiting.
     last: bool,
+    end: Option<Box<End>>,
 }
 
 struct Answers {
@@ -69,7 +75,8 @@ struct Answers {
 impl Backend {
     pub(super) fn new(poll: &Poll) -> Result<Self> {
         let mut listeners = Vec::new();
-        for service in [Service::Http, Service::Http, Service::Echo, Service::Bulk] {
+        let services = [Service::Http, Service::Http, Service::Echo, Service::Bulk, Service::Calls, Service::Calls];
+        for service in services {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("bind the backend")?;
             listener.set_nonblocking(true)?;
             poll.add(&listener, BACKEND | LISTENER | listeners.len() as u64)?;
@@ -83,7 +90,7 @@ impl Backend {
             let (listener, _) = self.listeners.get(index).context("a backend without its listeners")?;
             Ok(listener.local_addr()?)
         };
-        Ok(Addresses { http: [at(0)?, at(1)?], echo: at(2)?, bulk: at(3)? })
+        Ok(Addresses { http: [at(0)?, at(1)?], echo: at(2)?, bulk: at(3)?, calls: [at(4)?, at(5)?] })
     }
 
     /// Handles an event whose token has [`BACKEND`] set.
@@ -118,6 +125,7 @@ impl Backend {
                 waiting: VecDeque::new(),
                 written: 0,
                 last: false,
+                end: (*service == Service::Calls).then(|| Box::new(End::node())),
             });
         }
         Ok(())
@@ -148,6 +156,7 @@ impl Connection {
                 self.partial.resize(total % BULK_ASK, 0);
                 self.waiting.extend(std::iter::repeat_n(&answers.bulk, total / BULK_ASK).cloned());
             }
+            Service::Calls => self.calls(bytes),
             Service::Http if self.partial.is_empty() => {
                 let used = self.requests(bytes, answers);
                 self.partial.extend_from_slice(&bytes[used..]);
@@ -159,6 +168,15 @@ impl Connection {
                 joined.drain(..used);
                 self.partial = joined;
             }
+        }
+    }
+
+    fn calls(&mut self, bytes: &[u8]) {
+        let Some(end) = &mut self.end else { return };
+        self.last |= end.take(bytes).is_err();
+        if !end.out().is_empty() {
+            self.waiting.push_back(end.out().as_slice().into());
+            end.out().clear();
         }
     }
 

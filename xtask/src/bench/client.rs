@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use super::calls::End;
 use super::head;
 use super::poll::{Interest, Moved, Poll, Socket, Target, connect};
 
@@ -25,6 +26,8 @@ pub(super) enum Expect {
     Http(usize),
     /// So many bytes.
     Bytes(usize),
+    /// Calls of gRPC, so many at a time.
+    Calls(usize),
 }
 
 /// What an event led to.
@@ -34,6 +37,8 @@ pub(super) enum Step {
     Pending,
     /// The answer is complete and right.
     Done,
+    /// So many are, and as many were asked for again.
+    Several(u64),
     /// It is not, and why.
     Wrong(String),
 }
@@ -43,6 +48,7 @@ pub(super) struct Client {
     socket: Socket,
     state: State,
     partial: Vec<u8>,
+    calls: Option<Box<End>>,
     /// When the request should have been sent, whether it could be or not.
     pub(super) due: Instant,
 }
@@ -60,7 +66,7 @@ enum State {
 impl Client {
     pub(super) fn connect(poll: &Poll, job: &Job, token: u64) -> Result<Self> {
         let socket = Socket::new(poll, connect(&job.target)?, token)?;
-        Ok(Self { socket, state: State::Idle, partial: Vec::new(), due: Instant::now() })
+        Ok(Self { socket, state: State::Idle, partial: Vec::new(), calls: None, due: Instant::now() })
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -70,11 +76,18 @@ impl Client {
     /// Sends a request; the connection must be idle.
     pub(super) fn start(&mut self, poll: &Poll, job: &Job, due: Instant) -> Result<Step> {
         self.due = due;
+        if let Expect::Calls(count) = job.expect {
+            self.calls = Some(Box::new(End::load(count)));
+            return self.flush(poll, 0);
+        }
         self.send(poll, job, 0)
     }
 
     /// Handles an event.
     pub(super) fn handle(&mut self, poll: &Poll, job: &Job, buffer: &mut [u8]) -> Result<Step> {
+        if self.calls.is_some() {
+            return self.handle_calls(poll, buffer);
+        }
         if let State::Sending(sent) = self.state {
             return self.send(poll, job, sent);
         }
@@ -112,8 +125,41 @@ impl Client {
         self.state = match job.expect {
             Expect::Http(_) => State::AwaitHead,
             Expect::Bytes(length) => State::AwaitBytes(length),
+            Expect::Calls(_) => State::Idle,
         };
         Ok(Step::Pending)
+    }
+
+    fn handle_calls(&mut self, poll: &Poll, buffer: &mut [u8]) -> Result<Step> {
+        let Some(end) = &mut self.calls else { return Ok(Step::Pending) };
+        let done = match self.socket.read(buffer) {
+            Moved::Later => 0,
+            Moved::End => return Ok(Step::Wrong("closed while calls were under way".to_owned())),
+            Moved::Bytes(count) => match end.take(&buffer[..count]) {
+                Ok(done) => done,
+                Err(why) => return Ok(Step::Wrong(why)),
+            },
+        };
+        self.flush(poll, done)
+    }
+
+    /// Writes what the calls have to say.
+    fn flush(&mut self, poll: &Poll, done: u64) -> Result<Step> {
+        let Some(end) = &mut self.calls else { return Ok(Step::Pending) };
+        let mut interest = Interest::Read;
+        while !end.out().is_empty() {
+            match self.socket.write(end.out()) {
+                Moved::Bytes(count) => drop(end.out().drain(..count)),
+                Moved::End => return Ok(Step::Wrong("closed while sending".to_owned())),
+                Moved::Later => {
+                    interest = Interest::Write;
+                    break;
+                }
+            }
+        }
+        self.socket.watch(poll, interest)?;
+        self.state = State::AwaitHead;
+        Ok(if done == 0 { Step::Pending } else { Step::Several(done) })
     }
 
     fn head(&mut self, job: &Job, bytes: &[u8]) -> Step {

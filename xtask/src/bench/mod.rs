@@ -4,6 +4,7 @@
 //! load generator is, and it is what an operator pays. The proxy has one core, load and backend have another.
 
 mod backend;
+mod calls;
 mod client;
 mod floor;
 mod head;

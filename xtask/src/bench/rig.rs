@@ -214,6 +214,10 @@ impl Rig {
                     }
                     next(run, poll, token as usize, due)
                 }
+                Step::Several(count) => {
+                    run.done += count;
+                    Ok(())
+                }
                 Step::Pending => Ok(()),
                 wrong @ Step::Wrong(_) => {
                     run.note(poll, job, token as usize, wrong)?;

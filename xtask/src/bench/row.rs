@@ -30,6 +30,10 @@ pub(super) enum Row {
     Tcp16k,
     /// One direction over TCP, per MiB.
     TcpBulk,
+    /// Unary calls of gRPC without TLS, 8 at a time on each of 16 connections.
+    Grpc16x8,
+    /// Unary calls of gRPC without TLS, one at a time on each of 64 connections.
+    Grpc64x1,
     /// Memory of 10,000 idle connections, per connection.
     Idle,
     /// p99 at 15,000 requests a second, arriving at random.
@@ -54,6 +58,8 @@ impl Row {
             Self::Tcp300 => "TCP, 300 B there and back",
             Self::Tcp16k => "TCP, 16 KiB there and back",
             Self::TcpBulk => "TCP bulk, per MiB",
+            Self::Grpc16x8 => "gRPC, 16 connections x 8 calls",
+            Self::Grpc64x1 => "gRPC, 64 connections x 1 call",
             Self::Idle => "memory per idle connection (of 10,000)",
             Self::P99 => "p99 at 15,000 requests/s, arriving at random",
         }
@@ -72,6 +78,7 @@ impl Row {
         match self {
             Self::Idle => 10_000,
             Self::Get1m | Self::TcpBulk => 8,
+            Self::Grpc16x8 => 16,
             _ => 64,
         }
     }
@@ -87,6 +94,8 @@ impl Row {
             Self::Tcp300 => (vec![b'e'; 300], Expect::Bytes(300)),
             Self::Tcp16k => (vec![b'e'; 16 << 10], Expect::Bytes(16 << 10)),
             Self::TcpBulk => (vec![b'?'; BULK_ASK], Expect::Bytes(BULK)),
+            Self::Grpc16x8 => (Vec::new(), Expect::Calls(8)),
+            Self::Grpc64x1 => (Vec::new(), Expect::Calls(1)),
         };
         Job { target, request: Arc::from(request), expect, fresh: self == Self::New }
     }

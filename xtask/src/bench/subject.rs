@@ -57,11 +57,13 @@ pub(super) struct Doors {
     unix: PathBuf,
     echo: SocketAddr,
     bulk: SocketAddr,
+    calls: SocketAddr,
 }
 
 impl Doors {
     fn new(folder: &Path) -> Result<Self> {
-        Ok(Self { http: free_port()?, unix: folder.join("web.sock"), echo: free_port()?, bulk: free_port()? })
+        let unix = folder.join("web.sock");
+        Ok(Self { http: free_port()?, unix, echo: free_port()?, bulk: free_port()?, calls: free_port()? })
     }
 
     /// The door a row goes through.
@@ -70,6 +72,7 @@ impl Doors {
             Row::Unix => Target::Unix(self.unix.clone()),
             Row::Tcp300 | Row::Tcp16k => Target::Tcp(self.echo),
             Row::TcpBulk => Target::Tcp(self.bulk),
+            Row::Grpc16x8 | Row::Grpc64x1 => Target::Tcp(self.calls),
             _ => Target::Tcp(self.http),
         }
     }
@@ -102,7 +105,7 @@ impl Subject {
 
     /// Whether it can do what a row asks.
     pub(super) fn has(self, row: Row) -> bool {
-        self != Self::Floor || !matches!(row, Row::Get1m | Row::TcpBulk | Row::Idle)
+        self != Self::Floor || !matches!(row, Row::Get1m | Row::TcpBulk | Row::Grpc16x8 | Row::Grpc64x1 | Row::Idle)
     }
 
     fn command(self, site: &Site, folder: &Path, doors: &Doors, nodes: Addresses) -> Result<Command> {
@@ -180,8 +183,8 @@ fn free_port() -> Result<SocketAddr> {
 }
 
 fn mainstay(folder: &Path, doors: &Doors, nodes: Addresses) -> String {
-    let (Doors { http, unix, echo, bulk }, Addresses { http: [a, b], echo: echo_node, bulk: bulk_node }) =
-        (doors, nodes);
+    let Doors { http, unix, echo, bulk, calls } = doors;
+    let Addresses { http: [a, b], echo: echo_node, bulk: bulk_node, calls: [c, d] } = nodes;
     let (folder, unix) = (folder.display(), unix.display());
     format!(
         r#"[run]
@@ -207,6 +210,15 @@ check = {{ tcp = true, every = "1s" }}
 [pool.bulk]
 nodes = ["{bulk_node}"]
 check = {{ tcp = true, every = "1s" }}
+[pool.calls]
+nodes = ["{c}", "{d}"]
+check = {{ tcp = true, every = "1s" }}
+idle = "600s"
+requests_per_connection = {MANY}
+[listen.calls]
+at = "{calls}"
+to = "grpc://calls"
+forwarded = "pass"
 [listen.web]
 at = ["{http}", "unix:{unix}"]
 to = "http://web"
@@ -222,8 +234,8 @@ to = "tcp://bulk"
 }
 
 fn nginx(folder: &Path, doors: &Doors, nodes: Addresses) -> String {
-    let (Doors { http, unix, echo, bulk }, Addresses { http: [a, b], echo: echo_node, bulk: bulk_node }) =
-        (doors, nodes);
+    let Doors { http, unix, echo, bulk, calls } = doors;
+    let Addresses { http: [a, b], echo: echo_node, bulk: bulk_node, calls: [c, d] } = nodes;
     let (folder, unix) = (folder.display(), unix.display());
     let mut text = String::new();
     if rustix::process::geteuid().is_root() {
@@ -256,6 +268,17 @@ http {{
     keepalive_requests {MANY};
     keepalive_timeout 600s;
   }}
+  upstream calls {{
+    server {c};
+    server {d};
+    keepalive 128;
+    keepalive_requests {MANY};
+    keepalive_timeout 600s;
+  }}
+  server {{
+    listen {calls} http2 backlog=4096;
+    location / {{ grpc_pass grpc://calls; }}
+  }}
   server {{
     listen {http} backlog=4096;
     listen unix:{unix} backlog=4096;
@@ -283,8 +306,8 @@ stream {{
 }
 
 fn haproxy(doors: &Doors, nodes: Addresses) -> String {
-    let (Doors { http, unix, echo, bulk }, Addresses { http: [a, b], echo: echo_node, bulk: bulk_node }) =
-        (doors, nodes);
+    let Doors { http, unix, echo, bulk, calls } = doors;
+    let Addresses { http: [a, b], echo: echo_node, bulk: bulk_node, calls: [c, d] } = nodes;
     let unix = unix.display();
     format!(
         r"global
@@ -311,6 +334,13 @@ backend web
   option httpchk GET /health
   server a {a} check inter 1s pool-max-conn 128
   server b {b} check inter 1s pool-max-conn 128
+frontend calls
+  bind {calls} proto h2
+  default_backend calls
+backend calls
+  balance roundrobin
+  server a {c} proto h2 check inter 1s pool-max-conn 128
+  server b {d} proto h2 check inter 1s pool-max-conn 128
 frontend echo
   mode tcp
   bind {echo}

@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("mainstay-testkit", &["mainstay-core", "mainstay-io"]),
-    ("xtask", &[]),
+    ("xtask", &["mainstay-wire"]),
 ];
 
 /// For tests only.
