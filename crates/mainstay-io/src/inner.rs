@@ -36,6 +36,9 @@ pub trait Inner: fmt::Debug {
     /// Whether it is known that the peer has done nothing with what was written.
     fn is_untouched(&self) -> bool;
 
+    /// With which code the peer gave the stream up, if it did.
+    fn code(&self) -> Option<u32>;
+
     /// Says that nothing more will be written.
     ///
     /// # Errors

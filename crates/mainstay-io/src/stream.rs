@@ -222,6 +222,15 @@ impl Stream {
         matches!(self, Self::Inner(stream) if stream.is_untouched())
     }
 
+    /// With which code the peer gave a stream within another connection up, if it did.
+    #[must_use]
+    pub fn code(&self) -> Option<u32> {
+        match self {
+            Self::Inner(stream) => stream.code(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) => None,
+        }
+    }
+
     /// The socket below, for what bypasses the bytes read and written here; `None` where there is none.
     #[must_use]
     pub fn socket(&self) -> Option<BorrowedFd<'_>> {

@@ -86,6 +86,11 @@ pub struct Encrypted {
 pub enum Probe {
     /// A request whose answer is judged.
     Http(HttpProbe),
+    /// A call of `grpc.health.v1.Health/Check`, over HTTP/2 without TLS.
+    Grpc {
+        /// The service asked for; empty for the server as a whole.
+        service: Arc<str>,
+    },
     /// A connection, and optionally bytes sent and bytes expected.
     Tcp {
         /// Sent once connected.
@@ -149,6 +154,7 @@ impl PartialEq for Probe {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Http(a), Self::Http(b)) => a == b,
+            (Self::Grpc { service: a }, Self::Grpc { service: b }) => a == b,
             (Self::Tcp { send: a, expect: x }, Self::Tcp { send: b, expect: y }) => a == b && x == y,
             _ => false,
         }
@@ -203,7 +209,7 @@ impl At {
 /// What a listener speaks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Service {
-    /// HTTP/1.0 and 1.1.
+    /// HTTP/1.0 and 1.1, and HTTP/2 where [`Http::http2`] says so.
     Http(Box<Http>),
     /// Bytes.
     Tcp(Tcp),
@@ -242,6 +248,8 @@ pub struct Http {
     pub limits: ClientLimits,
     /// Whether requests go to the access log.
     pub access_log: bool,
+    /// Whether clients may speak HTTP/2 from their first byte on.
+    pub http2: bool,
 }
 
 /// Bounds on what a client may send and how long it may take.
@@ -263,6 +271,8 @@ pub struct ClientLimits {
     pub idle_timeout: Duration,
     /// Requests over one connection before it is closed.
     pub requests: u64,
+    /// Most requests of a client at a time on one connection of HTTP/2.
+    pub streams: u32,
 }
 
 /// One virtual server.

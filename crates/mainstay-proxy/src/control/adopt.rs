@@ -187,7 +187,11 @@ fn names_of(plan: &Plan) -> BTreeMap<Arc<str>, Duration> {
 
 /// The sign of life the nodes of a pool can be asked for: HTTP where a listener speaks it to them.
 fn life_of(plan: &Plan, pool: usize) -> Life {
-    if plan.speaks_http(pool) { Life::Http } else { Life::Connect }
+    match plan.pools.get(pool) {
+        Some(params) if params.http2 => Life::Http2,
+        _ if plan.speaks_http(pool) => Life::Http,
+        _ => Life::Connect,
+    }
 }
 
 /// No check follows another sooner, whatever is configured: a node must not be checked to death.

@@ -251,6 +251,8 @@ kinds! {
         QueueTimeout = "queue_timeout",
         /// A client that was to speak first said nothing in time.
         Handshake = "handshake",
+        /// A client that speaks HTTP/2 waited for answers and did not say that it is there.
+        PingTimeout = "ping_timeout",
     }
 }
 

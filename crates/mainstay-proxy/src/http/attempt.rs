@@ -21,7 +21,7 @@ use super::{Conn, Flow};
 use crate::params::Forward;
 use crate::pool::{Connection, Guard, NoTls, Node, Pool, share};
 use crate::view::Event;
-use crate::worker::{DEMOTED, NODE_OUT, ON_NODE};
+use crate::worker::{DEMOTED, KILL, NODE_OUT, ON_NODE};
 
 /// How a try ended.
 pub(super) enum Attempt {
@@ -48,6 +48,11 @@ impl Failed {
     }
 
     pub(super) fn after(up: &Connection, failure: retry::Failure, outcome: Outcome) -> Self {
+        // A node that says that it has done nothing is believed (RFC 9113 8.7).
+        if up.stream.is_untouched() {
+            let connection = retry::Connection::Reused;
+            return Self { failure, sent: Sent::Nothing, connection, outcome, decided: None };
+        }
         Self { failure, sent: Sent::Some, connection: up.kind(), outcome, decided: None }
     }
 
@@ -83,10 +88,17 @@ impl Conn {
                 job.account.connect = None;
                 up
             }
-            None => match Box::pin(self.dial(job, aim, begun)).await {
-                Ok(up) => up,
-                Err(failed) => return Attempt::Failed(failed),
-            },
+            None => {
+                let dialed = if aim.pool.params.http2 {
+                    Box::pin(self.place(job, aim, begun)).await
+                } else {
+                    Box::pin(self.dial(job, aim, begun)).await
+                };
+                match dialed {
+                    Ok(up) => up,
+                    Err(failed) => return Attempt::Failed(failed),
+                }
+            }
         };
         aim.node.counters.requests.one();
         buffers.partial.clear();
@@ -99,6 +111,9 @@ impl Conn {
             Err(attempt) => return attempt,
         };
         let flow = self.finish(job, buffers, aim, &mut up, &mut answer).await;
+        if let (Flow::Abort, Some(over)) = (flow, &self.over) {
+            over.note_code(up.stream.code());
+        }
         if answer.node_keeps && flow != Flow::Abort {
             aim.node.keep(up, self.now);
         }
@@ -223,7 +238,7 @@ impl Conn {
     async fn read_node(&mut self, aim: &Aim<'_>, up: &mut Connection) -> Result<usize, Failed> {
         let (worker, stream) = (&self.worker, &mut up.stream);
         let event = |cx: &mut Context<'_>| stream.poll_read(cx, &mut worker.lent.borrow_mut());
-        let read = self.wait_for_node(aim, aim.forward.read_timeout, event).await;
+        let read = self.wait_for_node(aim, self.patience(aim.forward.read_timeout), event).await;
         self.now = clock::now();
         match read {
             Ok(Ok(count)) if count > 0 => Ok(count),
@@ -307,7 +322,10 @@ impl Failed {
 
 impl Outcome {
     /// What it is called when these signals end a wait on a node.
-    fn of_signal(signals: u8) -> Self {
+    pub(super) fn of_signal(signals: u8) -> Self {
+        if signals & KILL != 0 {
+            return Self::Abandoned;
+        }
         if signals & DEMOTED == 0 { Self::NodeOut } else { Self::Demoted }
     }
 

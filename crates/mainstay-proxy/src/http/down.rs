@@ -116,7 +116,7 @@ impl Conn {
 
     async fn read_body(&mut self, up: &mut Connection, forward: &Forward) -> Result<usize, ()> {
         self.slot.hear(ON_NODE);
-        self.slot.set(clock::now() + forward.read_timeout);
+        self.slot.set(clock::now() + self.patience(forward.read_timeout));
         loop {
             let (worker, stream) = (&self.worker, &mut up.stream);
             match self.slot.wait(|cx| stream.poll_read(cx, &mut worker.lent.borrow_mut())).await {

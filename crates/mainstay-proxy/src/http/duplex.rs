@@ -76,10 +76,11 @@ impl Conn {
         let mut node_first = false;
         while !job.is_sent(buffers) {
             let waits = Waits::now(job, buffers, answer);
-            if waits.down == Down::Through && !answer.node_keeps {
+            // A call is over with its answer, whatever its client still had to say.
+            if waits.down == Down::Through && (!answer.node_keeps || self.is_call()) {
                 break;
             }
-            let patience = waits.patience(job, aim, node_is_out);
+            let patience = waits.patience(self, job, aim, node_is_out);
             self.slot.set(self.now + patience);
             node_first = !node_first;
             let (lent, client, node) = (&self.worker.lent, &mut self.stream, &mut up.stream);
@@ -193,15 +194,15 @@ impl Waits {
         Self { up, down }
     }
 
-    fn patience(self, job: &Job, aim: &Aim<'_>, node_is_out: bool) -> Duration {
+    fn patience(self, conn: &Conn, job: &Job, aim: &Aim<'_>, node_is_out: bool) -> Duration {
         let limits = &job.table.limits;
         let up = match self.up {
-            Up::Client => limits.body_timeout,
+            Up::Client => conn.patience(limits.body_timeout),
             Up::Node => aim.forward.send_timeout,
         };
         let down = match self.down {
             Down::Client => limits.send_timeout,
-            Down::Node => aim.forward.read_timeout,
+            Down::Node => conn.patience(aim.forward.read_timeout),
             Down::Through => up,
         };
         let on_node = self.up == Up::Node || self.down == Down::Node;

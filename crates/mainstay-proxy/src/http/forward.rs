@@ -109,7 +109,8 @@ impl Conn {
         let mut rule = core_rule(&aim.forward.retry);
         let mut attempt = retry::Attempt {
             failure: failed.failure,
-            sent: failed.sent,
+            // What is not at hand any more cannot go elsewhere, whatever became of it.
+            sent: if job.kept == retry::Body::Kept { failed.sent } else { retry::Sent::Some },
             repeatable: job.method.is_idempotent(),
             answer: retry::Answer::NotBegun,
             body: job.kept,

@@ -1,4 +1,5 @@
-//! The HTTP/1 engine: one task per client connection, which carries its requests one after the other.
+//! The HTTP/1 engine: one task per client connection, which carries its requests one after the other; and [`h2`], whose
+//! streams it carries too.
 //!
 //! In the steady state a request costs two reads, two writes and a share of the event queue. An idle connection owns
 //! no buffer: bytes are read into the worker's lent one, and what must outlive the moment goes into spares.
@@ -10,6 +11,7 @@ mod disguise;
 mod down;
 mod duplex;
 mod forward;
+pub(crate) mod h2;
 mod job;
 mod log;
 mod mirror;
@@ -27,11 +29,13 @@ mod write;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay_core::Moment;
 use mainstay_io::clock;
 use mainstay_io::stream::Stream;
 use mainstay_io::timer::{Interrupt, Slot};
+use mainstay_wire::h1::Fault;
 
 use crate::counters::{Limit, ListenerCounters};
 use crate::params::Action;
@@ -58,10 +62,16 @@ struct Conn {
     now: Moment,
     open: Open,
     _permit: Permit,
+    /// The stream of HTTP/2 that it really is.
+    over: Option<Rc<h2::Exchange>>,
 }
 
 /// A connection as its listener counts it, open until it is dropped.
-struct Open(Option<Arc<ListenerCounters>>);
+struct Open {
+    counters: Option<Arc<ListenerCounters>>,
+    /// Whether it is a stream of a connection that is counted already.
+    is_stream: bool,
+}
 
 impl Open {
     fn new(listening: &Listening) -> Self {
@@ -69,19 +79,23 @@ impl Open {
         if let Some(counters) = &counters {
             counters.active.add(1);
         }
-        Self(counters)
+        Self { counters, is_stream: false }
+    }
+
+    fn stream(listening: &Listening) -> Self {
+        Self { counters: listening.counters(), is_stream: true }
     }
 
     /// Counts a request under way.
     fn begin(&self) {
-        if let Some(counters) = &self.0 {
+        if let Some(counters) = &self.counters {
             counters.in_flight.add(1);
         }
     }
 
     /// That request is done with.
     fn end(&self) {
-        if let Some(counters) = &self.0 {
+        if let Some(counters) = &self.counters {
             counters.in_flight.sub(1);
         }
     }
@@ -89,7 +103,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let Some(counters) = &self.0 {
+        if let Some(counters) = self.counters.as_ref().filter(|_| !self.is_stream) {
             counters.active.sub(1);
         }
     }
@@ -106,6 +120,8 @@ enum Flow {
     Linger,
     /// It ends at once: nobody is there, or what was written is no whole answer.
     Abort,
+    /// The client speaks HTTP/2.
+    Http2,
 }
 
 /// Carries a client's requests until the connection ends.
@@ -118,7 +134,8 @@ pub(crate) fn serve(
 ) -> impl Future<Output = ()> {
     let slot = worker.timers.slot(listening.group);
     let (now, open, input) = (clock::now(), Open::new(&listening), Vec::new());
-    let mut conn = Conn { worker, listening, stream, peer, slot, input, served: 0, now, open, _permit: permit };
+    let mut conn =
+        Conn { worker, listening, stream, peer, slot, input, served: 0, now, open, _permit: permit, over: None };
     // A block and not a function: an `async fn` would hold its arguments twice, and idle connections are counted in
     // tens of thousands.
     async move {
@@ -129,9 +146,44 @@ pub(crate) fn serve(
             }
         };
         match end {
+            Flow::Http2 => return Box::pin(h2::serve(conn)).await,
             Flow::Again | Flow::Close => {}
             Flow::Linger => Box::pin(conn.linger()).await,
             Flow::Abort => conn.stream.reset_on_close(),
+        }
+        conn.worker.spares.give_bytes(std::mem::take(&mut conn.input));
+    }
+}
+
+/// Carries one request of a client that speaks HTTP/2, whose head has come.
+fn serve_exchange(
+    session: &h2::Session,
+    exchange: Rc<h2::Exchange>,
+    slot: Slot,
+    head: Vec<u8>,
+    now: Moment,
+) -> impl Future<Output = ()> + use<> {
+    let (worker, listening, peer) = (Rc::clone(&session.worker), Rc::clone(&session.listening), session.peer);
+    let mut conn = Conn {
+        stream: h2::stream(&exchange),
+        open: Open::stream(&listening),
+        worker,
+        listening,
+        peer,
+        slot,
+        input: head,
+        served: 0,
+        now,
+        _permit: Permit::default(),
+        over: Some(exchange),
+    };
+    async move {
+        // One that was given up before its turn came costs no node anything.
+        if conn.stream.has_left() {
+            return;
+        }
+        if conn.turn().await == Flow::Abort {
+            conn.stream.reset_on_close();
         }
         conn.worker.spares.give_bytes(std::mem::take(&mut conn.input));
     }
@@ -150,6 +202,10 @@ impl Conn {
                 let mut buffers = self.worker.spares.take();
                 match self.prepare(&mut buffers, *begun.get_or_insert(self.now)) {
                     Prepared::More => self.worker.spares.give(buffers),
+                    Prepared::Refused(Fault::Http2Preface) if self.takes_http2() => {
+                        self.worker.spares.give(buffers);
+                        return Flow::Http2;
+                    }
                     Prepared::Refused(fault) => return Box::pin(self.refuse(buffers, fault)).await,
                     Prepared::Ready(job) => break (job, buffers),
                 }
@@ -162,6 +218,9 @@ impl Conn {
         self.open.begin();
         let flow = Box::pin(self.work(&mut job, &mut buffers)).await;
         self.open.end();
+        if let Some(over) = &self.over {
+            over.settle(&mut job);
+        }
         self.log(&job, &buffers);
         self.served += 1;
         self.next_input(&job, &mut buffers);
@@ -267,18 +326,35 @@ impl Conn {
         self.listening.table()
     }
 
+    /// Whether a client may go over to HTTP/2: with its first bytes, where the listener takes that.
+    fn takes_http2(&self) -> bool {
+        self.served == 0 && self.over.is_none() && self.table().is_some_and(|table| table.http2)
+    }
+
+    /// Whether the request is a call of gRPC. Such a stream may be silent for as long as it likes in either direction.
+    fn is_call(&self) -> bool {
+        self.over.as_ref().is_some_and(|exchange| exchange.is_grpc)
+    }
+
+    /// How long is waited for a side to speak: `usual`, but for a call.
+    fn patience(&self, usual: Duration) -> Duration {
+        if self.is_call() { FOREVER } else { usual }
+    }
+
     /// Whether clients are to be told that the connection ends.
     fn ending(&self) -> bool {
         self.listening.ending.get()
     }
 }
 
+/// As long as nobody measures.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// A head this long without a line feed is looked at all the same, to find that it is too long.
 const LOOK_ANYWAY: usize = 1024;
 /// How long an idle connection that is to end waits for one more request.
-const LAST_CALL: std::time::Duration = std::time::Duration::from_secs(1);
+const LAST_CALL: Duration = Duration::from_secs(1);
 /// How long a connection that ends waits for the client to read its last answer.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(2);
 /// How much a client may still send meanwhile.
 const LINGER_BYTES: usize = 1024 * 1024;
 

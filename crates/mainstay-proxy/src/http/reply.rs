@@ -8,6 +8,7 @@ use mainstay_io::clock;
 use mainstay_wire::h1::{self, Fault, Method, Parsed, Version};
 
 use super::attempt::Failed;
+use super::h2;
 use super::job::Job;
 use super::log::Outcome;
 use super::spares::Buffers;
@@ -129,7 +130,11 @@ impl Conn {
     pub(super) async fn say(&mut self, job: &mut Job, buffers: &mut Buffers, own: Own<'_>) -> Flow {
         let keeps = job.can_keep() && buffers.unsent.is_empty() && !self.ending();
         let added = self.added_fields(job, own.status);
-        own.write(job, keeps, &added, &mut buffers.spill);
+        if self.is_call() {
+            own.write_call(job, &added, &mut buffers.spill);
+        } else {
+            own.write(job, keeps, &added, &mut buffers.spill);
+        }
         job.account.status = own.status;
         let pushed = self.push_down(job, buffers).await;
         self.now = clock::now();
@@ -216,6 +221,27 @@ impl Own<'_> {
         if job.method != Method::Head && !bodiless {
             out.extend_from_slice(&self.body);
         }
+    }
+
+    /// Writes it as an answer to a call of gRPC: a status of gRPC and nothing else. A route that adds one by itself has its
+    /// way.
+    fn write_call(&self, job: &Job, added: &[(Arc<str>, Vec<u8>)], out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n");
+        if !added.iter().any(|(name, _)| name.eq_ignore_ascii_case("grpc-status")) {
+            let reason = job.account.reason;
+            h1::write_field(out, b"grpc-status", h2::Status::of(self.status, reason).text().as_bytes());
+            let mut message = Vec::new();
+            let own = format!("{} {}", self.status, h1::reason(self.status));
+            let text = if self.body.is_empty() { own.into() } else { String::from_utf8_lossy(&self.body) };
+            let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            h2::write_message(&format!("mainstay: {}{why}", text.trim_end()), &mut message);
+            h1::write_field(out, b"grpc-message", &message);
+        }
+        for (name, value) in added.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type")) {
+            h1::write_field(out, name.as_bytes(), value);
+        }
+        out.extend_from_slice(b"\r\n");
     }
 }
 

@@ -15,6 +15,8 @@ use crate::pool::Pool;
 pub(crate) struct Table {
     pub(crate) limits: ClientLimits,
     pub(crate) access_log: bool,
+    /// Whether clients may speak HTTP/2.
+    pub(crate) http2: bool,
     sites: Vec<Site>,
     nowhere: Rc<Route>,
 }
@@ -46,7 +48,13 @@ impl Table {
     pub(crate) fn new(http: &Http, pool: impl Fn(PoolId) -> Option<Rc<Pool>>) -> Self {
         let sites = http.sites.iter().enumerate().map(|(index, site)| Site::new(site, index, &pool));
         let sites = sites.collect();
-        Self { sites, limits: http.limits.clone(), access_log: http.access_log, nowhere: Rc::new(Route::nowhere()) }
+        Self {
+            sites,
+            limits: http.limits.clone(),
+            access_log: http.access_log,
+            http2: http.http2,
+            nowhere: Rc::new(Route::nowhere()),
+        }
     }
 
     /// The bounds on a head.
@@ -234,8 +242,9 @@ mod tests {
             send_timeout: Duration::ZERO,
             idle_timeout: Duration::ZERO,
             requests: 1,
+            streams: 1,
         };
-        Table::new(&Http { sites: sites.collect(), limits, access_log: false }, |_| None)
+        Table::new(&Http { sites: sites.collect(), limits, access_log: false, http2: false }, |_| None)
     }
 
     fn check(table: &Table, host: &str, path: &str, expect: Option<u16>) {

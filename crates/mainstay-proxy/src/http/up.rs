@@ -55,7 +55,7 @@ impl Conn {
             if job.body.is_done() {
                 return Upload::Sent;
             }
-            self.slot.set(clock::now() + job.table.limits.body_timeout);
+            self.slot.set(clock::now() + self.patience(job.table.limits.body_timeout));
             let (worker, stream, node) = (&self.worker, &mut self.stream, &up.stream);
             let turn = self.slot.wait(|cx| {
                 if node.poll_readable(cx).is_ready() {

@@ -24,6 +24,9 @@ pub struct Pool {
     pub tls: Option<Arc<Client>>,
     /// Longest time for one connection attempt, its TLS included.
     pub connect_timeout: Duration,
+    /// Whether its nodes speak HTTP/2, which is known before the first byte. Requests then share connections, and limits
+    /// on connections count requests.
+    pub http2: bool,
     /// Idle connections kept per node and worker; 0 opens a new connection for each request.
     pub keep_idle: u32,
     /// Longest time an idle connection to a node is kept. Keep it below the node's own (Tessera: 30 s).

@@ -46,7 +46,7 @@ impl Guard {
     }
 
     /// A connection that carried so many requests before.
-    pub(super) fn reused(self, stream: Stream, requests: u64) -> Connection {
+    pub(crate) fn reused(self, stream: Stream, requests: u64) -> Connection {
         Connection { stream, requests, _guard: self }
     }
 }

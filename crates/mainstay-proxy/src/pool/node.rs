@@ -14,6 +14,7 @@ use mainstay_io::timer::{Interrupt, Slot};
 use super::secure::Secure;
 use super::{Connection, Limit, Maker};
 use crate::counters::NodeCounters;
+use crate::http::h2::Links;
 use crate::params;
 use crate::view::{Endpoint, NodeView, OutReason, Standing, Until};
 
@@ -36,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) demoted: Cell<bool>,
     view: RefCell<NodeView>,
     idle: RefCell<Vec<Idle>>,
+    /// Its connections over HTTP/2.
+    pub(crate) links: Links,
     keep_idle: Cell<usize>,
     max_requests: u64,
     secure: Option<Secure>,
@@ -65,6 +68,7 @@ impl Node {
             demoted: Cell::new(false),
             view: RefCell::new(view.clone()),
             idle: RefCell::default(),
+            links: Links::default(),
             keep_idle: Cell::new(usize::try_from(pool.keep_idle).unwrap_or(usize::MAX)),
             max_requests: pool.requests_per_connection,
             secure: pool.tls.as_ref().map(|client| Secure::new(client, node)),
@@ -83,6 +87,7 @@ impl Node {
         self.view.replace(view.clone());
         if demoted || matches!(view.standing, Standing::Out(_) | Standing::Draining) {
             self.idle.borrow_mut().clear();
+            self.links.leave();
         }
         if before != view.standing {
             let reason =
@@ -134,7 +139,8 @@ impl Node {
     pub(crate) fn keep(&self, connection: Connection, now: Moment) {
         let requests = connection.requests + 1;
         let mut idle = self.idle.borrow_mut();
-        let wanted = matches!(self.standing(), Standing::In | Standing::Trial);
+        let wanted =
+            matches!(self.standing(), Standing::In | Standing::Trial) && !matches!(connection.stream, Stream::Inner(_));
         if wanted && requests < self.max_requests && idle.len() < self.keep_idle.get() && connection.stream.is_quiet() {
             idle.push(Idle { stream: connection.stream, requests, since: now });
         }
@@ -144,6 +150,7 @@ impl Node {
     pub(crate) fn retire(&self) {
         self.keep_idle.set(0);
         self.idle.borrow_mut().clear();
+        self.links.leave();
     }
 
     /// Whether every connection it may have is in use.
@@ -151,9 +158,9 @@ impl Node {
         self.limit.as_ref().is_some_and(|limit| limit.is_full())
     }
 
-    /// How many connections idle.
+    /// How many connections idle; of those over HTTP/2, all.
     pub(crate) fn idle(&self) -> usize {
-        self.idle.borrow().len()
+        self.idle.borrow().len() + self.links.len()
     }
 
     /// Drops the idle connections that have ended or idled for `longest`.

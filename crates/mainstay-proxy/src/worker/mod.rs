@@ -70,6 +70,8 @@ pub(crate) struct Worker {
     /// Closed, with clients that may still be there.
     closing: RefCell<Vec<Rc<Listening>>>,
     tags: Cell<u64>,
+    /// Whether it is about to end: shared connections to nodes end with the last request on them.
+    pub(crate) draining: Cell<bool>,
     /// How long what runs on a plan that is gone may go on.
     patience: Cell<Duration>,
     /// Pools that are gone or have another form now, and when what still runs on them ends.

@@ -118,6 +118,7 @@ async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) -> io::Result<()
         listening: RefCell::default(),
         closing: RefCell::default(),
         tags: Cell::new(0),
+        draining: Cell::new(false),
         patience: Cell::new(birth.patience),
         retired: RefCell::default(),
     });
@@ -202,6 +203,7 @@ impl Worker {
         for listening in self.listening.take() {
             listening.ending.set(true);
         }
+        self.draining.set(true);
         self.timers.raise_all(DRAIN);
         let mut changed = self.snapshots.borrow().clone();
         while !self.timers.is_empty() {

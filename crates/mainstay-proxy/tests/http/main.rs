@@ -15,3 +15,4 @@ mod limits;
 mod pages;
 mod reload;
 mod rig;
+mod two;

@@ -27,7 +27,7 @@ pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
         intercept: false,
     };
     let site = Site { names: Vec::new(), routes: vec![route] };
-    let http = Http { sites: vec![site], limits: limits(), access_log: false };
+    let http = Http { sites: vec![site], limits: limits(), access_log: false, http2: true };
     let listener = Listener {
         name: Arc::from("listener"),
         at: At::Tcp(([127, 0, 0, 1], 0).into()),
@@ -56,6 +56,7 @@ pub(crate) fn pool(nodes: &[SocketAddr]) -> Pool {
         policy: Policy::Spread,
         all_out: AllOut::Refuse,
         connect_timeout: Duration::from_secs(1),
+        http2: false,
         keep_idle: 16,
         idle_timeout: Duration::from_secs(20),
         requests_per_connection: 1000,
@@ -105,6 +106,7 @@ pub(crate) fn limits() -> ClientLimits {
         send_timeout: PATIENCE,
         idle_timeout: PATIENCE,
         requests: 1000,
+        streams: 128,
     }
 }
 

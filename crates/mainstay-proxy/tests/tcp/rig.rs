@@ -23,6 +23,7 @@ pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
         policy: Policy::Spread,
         all_out: AllOut::Refuse,
         connect_timeout: Duration::from_secs(2),
+        http2: false,
         keep_idle: 0,
         idle_timeout: Duration::from_secs(20),
         requests_per_connection: 1000,

@@ -212,6 +212,7 @@ fn plan() -> Plan {
         policy: params::Policy::Spread,
         all_out: params::AllOut::Refuse,
         connect_timeout: second,
+        http2: false,
         keep_idle: 1,
         idle_timeout: second,
         requests_per_connection: 1,

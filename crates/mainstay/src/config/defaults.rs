@@ -105,6 +105,8 @@ pub(super) const CLIENT_SEND_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const CLIENT_IDLE: Duration = Duration::from_secs(75);
 /// [`super::typed::Limit::requests`]
 pub(super) const CLIENT_REQUESTS: u64 = 100_000;
+/// [`super::typed::Limit::streams`]
+pub(super) const CLIENT_STREAMS: u32 = 128;
 /// [`super::typed::Limit::connections`]
 pub(super) const CONNECTIONS: u32 = 10_000;
 

@@ -191,8 +191,10 @@ pub enum Eject {
 /// An entry of `check`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Check {
-    /// HTTP check: its target. One of `http` and `tcp` must be there.
+    /// HTTP check: its target. One of `http`, `grpc` and `tcp` must be there.
     pub http: Maybe<String>,
+    /// gRPC health check: the service asked for.
+    pub grpc: Maybe<String>,
     /// TCP check: `true`.
     pub tcp: Maybe<bool>,
     /// Another port than the node's.
@@ -250,6 +252,8 @@ pub struct Listen {
     pub owner: Maybe<String>,
     /// Whether requests go to the access log.
     pub access_log: Maybe<bool>,
+    /// Whether clients may speak HTTP/2.
+    pub http2: Maybe<bool>,
     /// TCP: end a session that is silent both ways for this long.
     pub idle: Maybe<Duration>,
     /// What is said where `to` is a database.
@@ -387,6 +391,8 @@ pub struct Limit {
     pub idle: Maybe<Duration>,
     /// Requests over one connection.
     pub requests: Maybe<u64>,
+    /// Requests at a time on one connection of HTTP/2.
+    pub streams: Maybe<u32>,
     /// Most client connections.
     pub connections: Maybe<u32>,
 }

@@ -92,6 +92,7 @@ impl Made {
     fn check(&mut self) -> Check {
         Check {
             http: self.text(),
+            grpc: self.text(),
             tcp: self.flag(),
             port: self.maybe(|made| made.0.u16(..)),
             tls: self.text(),
@@ -123,6 +124,7 @@ impl Made {
             mode: self.text(),
             owner: self.text(),
             access_log: self.flag(),
+            http2: self.flag(),
             idle: self.time(),
             database: self.of_database(),
         }
@@ -226,6 +228,7 @@ impl Made {
             send_timeout: self.time(),
             idle: self.time(),
             requests: self.big_count(),
+            streams: self.count(),
             connections: self.count(),
         }
     }

@@ -1,6 +1,7 @@
 //! One check of one node: connect, ask, judge. Everything is bounded: the time for all of it together, the bytes of
 //! the head and of the body.
 
+mod grpc;
 mod http;
 mod tcp;
 
@@ -49,6 +50,8 @@ pub(super) enum Ask {
 pub(super) enum Life {
     /// Any answer to `GET /` that is HTTP, whatever its status.
     Http,
+    /// The settings that every connection of HTTP/2 begins with.
+    Http2,
     /// That it takes a connection: nothing else is known of its protocol.
     Connect,
 }
@@ -60,8 +63,10 @@ pub(super) async fn run(job: &Job) -> Result<(), CheckFault> {
         match &job.ask {
             Ask::Life(Life::Connect) => Ok(()),
             Ask::Life(Life::Http) => http::any_answer(stream, &job.host).await,
+            Ask::Life(Life::Http2) => grpc::any_answer(stream).await,
             Ask::Configured(checker) => match &checker.probe {
                 Probe::Http(probe) => http::check(stream, probe, &job.host).await,
+                Probe::Grpc { service } => grpc::check(stream, service, &job.host).await,
                 Probe::Tcp { send, expect } => tcp::check(stream, send, expect.as_ref()).await,
             },
         }
@@ -94,6 +99,12 @@ pub(super) enum CheckFault {
     Body,
     /// The bytes that came are not what was expected.
     Answer,
+    /// The answer is none to a call of gRPC.
+    NoCall,
+    /// The call ended with this status of gRPC.
+    Call(u8),
+    /// The service does not serve; what it says instead.
+    Serving(u8),
 }
 
 impl fmt::Display for CheckFault {
@@ -111,6 +122,13 @@ impl fmt::Display for CheckFault {
             Self::Field(name) => write!(f, "field {name} does not match"),
             Self::Body => f.write_str("body does not match"),
             Self::Answer => f.write_str("answer does not match"),
+            Self::NoCall => f.write_str("answer is none to a gRPC call"),
+            Self::Call(5) => f.write_str("its health service does not know that service (gRPC status 5)"),
+            Self::Call(12) => f.write_str("has no grpc.health.v1 service (gRPC status 12)"),
+            Self::Call(status) => write!(f, "gRPC status {status}"),
+            Self::Serving(2) => f.write_str("not serving"),
+            Self::Serving(3) => f.write_str("service unknown"),
+            Self::Serving(_) => f.write_str("says nothing about the service"),
         }
     }
 }

@@ -172,6 +172,7 @@ pub(super) fn pool(name: &str, nodes: Vec<Node>) -> Pool {
         policy: Policy::Spread,
         all_out: AllOut::Refuse,
         connect_timeout: Duration::from_secs(1),
+        http2: false,
         keep_idle: 1,
         idle_timeout: Duration::from_secs(1),
         requests_per_connection: 1000,

@@ -134,7 +134,7 @@ fn forward(
         return None;
     }
     let index = target::pool(cx, &to, typed.span)?;
-    let pool = cx.uses.add(index, to.port, typed.span);
+    let pool = cx.uses.add(index, to.port, to.scheme == Scheme::Http2, typed.span);
     let waits = act.read_timeout.unwrap_or(Spanned { value: read_timeout, span: typed.span });
     cx.uses.waits(pool, waits);
     let prefix = to.path.as_deref().map(Arc::from);
@@ -285,6 +285,10 @@ fn mirror(
         cx.fault(mirror.to.span, "only HTTP requests can be copied").help("write \"http://\"");
         return None;
     }
+    if to.scheme == Scheme::Http2 {
+        cx.fault(mirror.to.span, "copies go to nodes over HTTP/1 only").help("write \"http://\"");
+        return None;
+    }
     let index = target::pool(cx, &to, mirror.to.span)?;
     if let Some(main) = main.filter(|main| main.pool == to.pool && main.port == to.port) {
         let own = match path {
@@ -297,7 +301,7 @@ fn mirror(
                 .see(request.span, "`to`");
         }
     }
-    let pool = cx.uses.add(index, to.port, mirror.to.span);
+    let pool = cx.uses.add(index, to.port, false, mirror.to.span);
     let path = to.path.as_deref().map(Arc::from);
     let body_max = usize::try_from(body_max).unwrap_or(usize::MAX);
     Some(Mirror { pool, path, host, set_fields, body_max, at_once, timeout })

@@ -26,6 +26,7 @@ impl Checking {
     pub(super) fn protocols(&self) -> &'static [&'static str] {
         match self.probe {
             Probe::Http(_) => &["http/1.1"],
+            Probe::Grpc { .. } => &["h2"],
             Probe::Tcp { .. } => &[],
         }
     }
@@ -62,33 +63,51 @@ pub(super) fn check(cx: &mut Cx<'_>, typed: &Spanned<Check>) -> Option<Checking>
 
 fn probe(cx: &mut Cx<'_>, check: &Check, span: Span) -> Option<Probe> {
     let tcp = check.tcp.filter(|tcp| tcp.value);
-    match (&check.http, tcp) {
-        (Some(http), None) => {
-            only(cx, "tcp", [("send", place(&check.send)), ("expect", place(&check.expect))]);
-            Some(Probe::Http(http_probe(cx, check, http)))
-        }
-        (None, Some(_)) => {
-            let first = |list: &[Spanned<String>]| list.first().map(|entry| entry.span);
-            only(cx, "http", [("method", place(&check.method)), ("host", place(&check.host))]);
-            only(cx, "http", [("status", first(&check.status)), ("fields", first(&check.fields))]);
-            only(cx, "http", [("body", place(&check.body)), ("", None)]);
-            let send = check.send.as_ref().map(|send| pattern::bytes(cx, send)).unwrap_or_default();
-            let expect = check.expect.as_ref().and_then(|text| pattern::pattern(cx, &text.value, text.span));
-            Some(Probe::Tcp { send, expect })
-        }
-        (Some(http), Some(tcp)) => {
-            cx.fault(tcp.span, "a check is over HTTP or over TCP, not both")
-                .help("leave one of them out, or write two checks in a list")
-                .see(http.span, "`http`");
-            None
-        }
-        (None, None) => {
-            if !cx.broken.around(span) {
-                cx.fault(span, "this check asks nothing").help("write { http = \"/path\" } or { tcp = true }");
-            }
-            None
-        }
+    let kinds = [
+        ("http", check.http.as_ref().map(|http| http.span)),
+        ("grpc", check.grpc.as_ref().map(|grpc| grpc.span)),
+        ("tcp", tcp.map(|tcp| tcp.span)),
+    ];
+    let mut asked = kinds.iter().filter_map(|(kind, span)| Some((*kind, (*span)?)));
+    if let (Some((first, at)), Some((second, other))) = (asked.next(), asked.next()) {
+        cx.fault(other, format!("a check asks one thing, and this has `{first}` and `{second}`"))
+            .help("leave one of them out, or write two checks in a list")
+            .see(at, format!("`{first}`"));
+        return None;
     }
+    if let Some(http) = &check.http {
+        of_tcp(cx, check);
+        return Some(Probe::Http(http_probe(cx, check, http)));
+    }
+    if let Some(grpc) = &check.grpc {
+        of_tcp(cx, check);
+        of_http(cx, check);
+        return Some(Probe::Grpc { service: grpc.value.as_str().into() });
+    }
+    if tcp.is_some() {
+        of_http(cx, check);
+        let send = check.send.as_ref().map(|send| pattern::bytes(cx, send)).unwrap_or_default();
+        let expect = check.expect.as_ref().and_then(|text| pattern::pattern(cx, &text.value, text.span));
+        return Some(Probe::Tcp { send, expect });
+    }
+    if !cx.broken.around(span) {
+        cx.fault(span, "this check asks nothing")
+            .help("write { http = \"/path\" }, { grpc = \"service\" } or { tcp = true }");
+    }
+    None
+}
+
+/// Tells what only TCP checks have.
+fn of_tcp(cx: &mut Cx<'_>, check: &Check) {
+    only(cx, "tcp", [("send", place(&check.send)), ("expect", place(&check.expect))]);
+}
+
+/// Tells what only HTTP checks have.
+fn of_http(cx: &mut Cx<'_>, check: &Check) {
+    let first = |list: &[Spanned<String>]| list.first().map(|entry| entry.span);
+    only(cx, "http", [("method", place(&check.method)), ("host", place(&check.host))]);
+    only(cx, "http", [("status", first(&check.status)), ("fields", first(&check.fields))]);
+    only(cx, "http", [("body", place(&check.body)), ("", None)]);
 }
 
 fn place<T>(typed: &Maybe<T>) -> Option<Span> {
@@ -180,6 +199,7 @@ pub(super) fn name(probe: &Probe, address: &str) -> String {
     match probe {
         Probe::Http(http) if address.starts_with("unix:") => format!("http {} at {address}", http.target),
         Probe::Http(http) => format!("http://{address}{}", http.target),
+        Probe::Grpc { service } => format!("grpc health of {service:?} at {address}"),
         Probe::Tcp { .. } => format!("tcp://{address}"),
     }
 }

@@ -172,6 +172,7 @@ fn pool(database: &Database, nodes: Vec<Node>) -> Pool {
         policy: Policy::Writable { database: database.name.as_str().into() },
         all_out: AllOut::Refuse,
         connect_timeout: defaults::CONNECT,
+        http2: false,
         keep_idle: 0,
         idle_timeout: defaults::NODE_IDLE,
         requests_per_connection: 1,

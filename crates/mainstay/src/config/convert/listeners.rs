@@ -56,12 +56,17 @@ pub(super) fn convert(cx: &mut Cx<'_>, rules: &mut Rules) -> Built {
             let _ = rules.limit(cx, &Some(other));
         }
         let access_log = or(agree::first_of(cx, &group.members, "access_log", |listen| &listen.access_log), true);
+        let http2 = or(agree::first_of(cx, &group.members, "http2", |listen| &listen.http2), true);
         let backlog = agree::agreed(cx, &group.members, "backlog", |listen| &listen.backlog);
         let backlog = cx.positive(backlog, "a backlog", "1", defaults::BACKLOG);
         let name = listener_name(first, &group.place);
         let at = at(cx, &group);
         let Some(service) = service(cx, &group, &does) else { continue };
-        let protocols: &[&str] = if service.is_ok() { HTTP_PROTOCOLS } else { &[] };
+        let protocols: &[&str] = match (&service, http2) {
+            (Ok(_), true) => &["h2", "http/1.1"],
+            (Ok(_), false) => &["http/1.1"],
+            (Err(_), _) => &[],
+        };
         let tls = tls::server(cx, &group.members, protocols);
         let service = match service {
             Ok(mut sites) => {
@@ -71,7 +76,7 @@ pub(super) fn convert(cx: &mut Cx<'_>, rules: &mut Rules) -> Built {
             Err(tcp) => Err(tcp),
         };
         let service = match service {
-            Ok(sites) => Service::Http(Box::new(Http { sites, limits, access_log })),
+            Ok(sites) => Service::Http(Box::new(Http { sites, limits, access_log, http2 })),
             Err(tcp) => Service::Tcp(Tcp { access_log, ..tcp }),
         };
         built.listeners.push(Listener { name: name.into(), at, backlog, max_connections, tls, service });
@@ -163,7 +168,7 @@ fn tcp(cx: &mut Cx<'_>, rules: &mut Rules, listen: &Listen) -> Option<Tcp> {
     let idle_timeout = cx.positive(listen.idle, "a time", "\"1m\"", defaults::SESSION_IDLE);
     let to = target::parse(cx, typed).filter(|to| to.scheme == Scheme::Tcp)?;
     let index = target::pool(cx, &to, typed.span)?;
-    let pool = cx.uses.add(index, to.port, typed.span);
+    let pool = cx.uses.add(index, to.port, false, typed.span);
     Some(Tcp { pool, idle_timeout, tries: retry.tries, tries_within: retry.within, access_log: true, postgres: None })
 }
 
@@ -249,6 +254,3 @@ fn mode(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<u32> {
     }
     bits
 }
-
-/// What HTTP listeners speak over TLS, in order of preference.
-const HTTP_PROTOCOLS: &[&str] = &["http/1.1"];

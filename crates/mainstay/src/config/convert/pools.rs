@@ -1,4 +1,4 @@
-//! `[pool.NAME]`: one pool of the plan for each port it is used with.
+//! `[pool.NAME]`: one pool of the plan for each port and protocol it is used with.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ struct Use {
     /// Index of the typed pool; that of none where the pool is `whole`.
     pool: usize,
     port: Option<u16>,
+    http2: bool,
     span: Span,
     read_timeout: Option<Spanned<Duration>>,
     /// The pool itself, where no table describes it.
@@ -35,22 +36,26 @@ struct Use {
 impl Use {
     /// What its nodes are spoken to over TLS.
     fn protocols(&self) -> &'static [&'static str] {
-        if self.read_timeout.is_some() { &["http/1.1"] } else { &[] }
+        match (self.http2, self.read_timeout) {
+            (true, _) => &["h2"],
+            (false, Some(_)) => &["http/1.1"],
+            (false, None) => &[],
+        }
     }
 }
 
 impl Uses {
     /// Notes a pool that no table describes, and returns its id in the plan.
     pub(super) fn add_whole(&mut self, pool: Pool, span: Span) -> PoolId {
-        self.uses.push(Use { pool: usize::MAX, port: None, span, read_timeout: None, whole: Some(pool) });
+        self.uses.push(Use { pool: usize::MAX, port: None, http2: false, span, read_timeout: None, whole: Some(pool) });
         PoolId(u32::try_from(self.uses.len() - 1).unwrap_or(u32::MAX))
     }
 
-    /// Notes that a pool is used with a port, and returns its id in the plan.
-    pub(super) fn add(&mut self, pool: usize, port: Option<u16>, span: Span) -> PoolId {
-        let found = self.uses.iter().position(|used| used.pool == pool && used.port == port);
+    /// Notes that a pool is used with a port, over HTTP/2 or not, and returns its id in the plan.
+    pub(super) fn add(&mut self, pool: usize, port: Option<u16>, http2: bool, span: Span) -> PoolId {
+        let found = self.uses.iter().position(|used| used.pool == pool && used.port == port && used.http2 == http2);
         let at = found.unwrap_or_else(|| {
-            self.uses.push(Use { pool, port, span, read_timeout: None, whole: None });
+            self.uses.push(Use { pool, port, http2, span, read_timeout: None, whole: None });
             self.uses.len() - 1
         });
         PoolId(u32::try_from(at).unwrap_or(u32::MAX))
@@ -98,6 +103,11 @@ pub(super) fn convert(cx: &mut Cx<'_>) -> (Vec<Pool>, Vec<Checker>) {
             if let (true, Some(port)) = (several, used.port) {
                 pool.name = format!("{}:{port}", name.value).into();
             }
+            let is_twin = |other: &Use| other.pool == index && other.port == used.port && !other.http2;
+            if used.http2 && uses.uses.iter().any(is_twin) {
+                pool.name = format!("{}+http2", pool.name).into();
+            }
+            pool.http2 = used.http2;
             pool.tls = typed.tls.as_ref().and_then(|tls| tls::client(cx, tls, used.protocols()));
             pool.doubt_after = doubt_after(cx, typed, used);
             pool.nodes = nodes
@@ -362,6 +372,7 @@ fn common(cx: &mut Cx<'_>, name: &Spanned<String>, pool: &typed::Pool) -> Pool {
         all_out: pool.all_out.as_ref().map_or(AllOut::Refuse, |typed| failing(cx, typed)),
         tls: None,
         connect_timeout: cx.positive(pool.connect, "a time to connect", "\"10ms\"", defaults::CONNECT),
+        http2: false,
         keep_idle: or(pool.keep_idle, defaults::KEEP_IDLE),
         idle_timeout: cx.positive(
             pool.idle,

@@ -140,6 +140,7 @@ fn limit(cx: &mut Cx<'_>, typed: &typed::Limit) -> (ClientLimits, u32) {
         send_timeout: cx.positive(typed.send_timeout, "a time", "\"1s\"", defaults::CLIENT_SEND_TIMEOUT),
         idle_timeout: or(typed.idle, defaults::CLIENT_IDLE),
         requests: cx.positive(typed.requests, "a number of requests", "1", defaults::CLIENT_REQUESTS),
+        streams: cx.positive(typed.streams, "a number of requests", "1", defaults::CLIENT_STREAMS),
     };
     (limits, cx.positive(typed.connections, "a number of connections", "1", defaults::CONNECTIONS))
 }

@@ -18,10 +18,12 @@ pub(super) struct To {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Http,
+    /// HTTP/2, which both know before the first byte.
+    Http2,
     Tcp,
 }
 
-/// Reads `http://POOL[:PORT][/path]` or `tcp://POOL[:PORT]`.
+/// Reads `http://POOL[:PORT][/path]`, the same with `http2` or `grpc`, or `tcp://POOL[:PORT]`.
 pub(super) fn parse(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<To> {
     match split(&typed.value) {
         Ok(to) => Some(to),
@@ -62,6 +64,7 @@ fn split(text: &str) -> Result<To, (String, String)> {
     };
     let scheme = match scheme {
         "http" => Scheme::Http,
+        "http2" | "grpc" => Scheme::Http2,
         "tcp" => Scheme::Tcp,
         "postgres" | "postgresql" => {
             return Err((
@@ -69,7 +72,7 @@ fn split(text: &str) -> Result<To, (String, String)> {
                 "write it as `to` of a [listen.NAME] without routes".to_owned(),
             ));
         }
-        "https" | "grpc" | "grpcs" => {
+        "https" | "grpcs" => {
             return Err((
                 format!("{scheme} towards nodes is not supported yet"),
                 format!(
@@ -136,6 +139,8 @@ mod tests {
         for (text, expect) in [
             ("http://tessera", "Http tessera None None"),
             ("http://tessera:9101/push", "Http tessera Some(9101) Some(\"/push\")"),
+            ("grpc://participant1:4001", "Http2 participant1 Some(4001) None"),
+            ("http2://tessera/push", "Http2 tessera None Some(\"/push\")"),
             ("tcp://quorum:8545", "Tcp quorum Some(8545) None"),
             ("quorum", "! \"quorum\" has no scheme"),
             ("https://a", "! https towards nodes is not supported yet"),

@@ -10,14 +10,22 @@ pub(in crate::config) static CHECK: &[Setting<Check>] = &[
     Setting {
         key: "http",
         field: &Of(|check: &mut Check| &mut check.http, Text("a path")),
-        default: Standard::Words("none; a check has `http` or `tcp`"),
+        default: Standard::Words("none; a check has `http`, `grpc` or `tcp`"),
         example: r#""/upcheck""#,
         doc: "Asks for this path, with its query if it has one, over HTTP.",
     },
     Setting {
+        key: "grpc",
+        field: &Of(|check: &mut Check| &mut check.grpc, Text("a service")),
+        default: Standard::Words("none; a check has `http`, `grpc` or `tcp`"),
+        example: r#""participant""#,
+        doc: "Asks `grpc.health.v1.Health/Check` for this service, over HTTP/2; `\"\"` asks for the server \
+              as a whole. Good is SERVING and nothing else.",
+    },
+    Setting {
         key: "tcp",
         field: &Of(|check: &mut Check| &mut check.tcp, Flag),
-        default: Standard::Words("none; a check has `http` or `tcp`"),
+        default: Standard::Words("none; a check has `http`, `grpc` or `tcp`"),
         example: "true",
         doc: "Connects; with `send` and `expect`, also talks.",
     },

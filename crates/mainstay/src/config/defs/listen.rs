@@ -86,6 +86,14 @@ pub(in crate::config) static LISTEN: &[Setting<Listen>] = &[
         doc: "Whether it writes to the access log.",
     },
     Setting {
+        key: "http2",
+        field: &Of(|listen: &mut Listen| &mut listen.http2, Flag),
+        default: Standard::Words("`true`"),
+        example: "false",
+        doc: "HTTP: whether clients may speak HTTP/2, which their first bytes say. With `false` such a client is \
+              answered 505.",
+    },
+    Setting {
         key: "idle",
         field: &Of(|listen: &mut Listen| &mut listen.idle, Time),
         default: Standard::Words("`\"1h\"`, of a database `\"1d\"`"),

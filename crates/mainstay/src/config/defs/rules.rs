@@ -108,6 +108,14 @@ pub(in crate::config) static LIMIT: &[Setting<Limit>] = &[
         doc: "Requests over one connection before it is closed.",
     },
     Setting {
+        key: "streams",
+        field: &Of(|limit: &mut Limit| &mut limit.streams, Count),
+        default: Standard::Count(defaults::CLIENT_STREAMS as u64),
+        example: "1000",
+        doc: "HTTP/2: most requests of a client at a time on one connection. What goes beyond is refused, and the client \
+              knows that nothing was done.",
+    },
+    Setting {
         key: "connections",
         field: &Of(|limit: &mut Limit| &mut limit.connections, Count),
         default: Standard::Count(defaults::CONNECTIONS as u64),

@@ -1,0 +1,8 @@
+//! HTTP/2 on either side, with the `h2` crate as the peer.
+
+mod calls;
+mod cross;
+mod floods;
+mod kit;
+mod lost;
+mod raw;
