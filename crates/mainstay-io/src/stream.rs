@@ -128,6 +128,30 @@ impl Stream {
         }
     }
 
+    /// Looks at what has come to a socket and leaves it there. Ready when that is more than `seen` bytes, or the end.
+    ///
+    /// # Errors
+    /// The operating system's; `Unsupported` where there is no socket.
+    pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut [u8], seen: usize) -> Poll<io::Result<usize>> {
+        loop {
+            std::task::ready!(self.poll_readable(cx))?;
+            let mut peek = |fd: BorrowedFd<'_>| {
+                let (count, _) = rustix::net::recv(fd, &mut *buf, PEEK)?;
+                // Nothing is taken, so that only this makes the event loop wait for more.
+                if count > 0 && count <= seen { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+            };
+            let peeked = match self {
+                Self::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(stream.as_fd())),
+                Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream.as_fd())),
+                Self::Tls(_) | Self::Inner(_) => Err(io::ErrorKind::Unsupported.into()),
+            };
+            match peeked {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
     /// Reads what has come to a socket, without waiting.
     ///
     /// # Errors

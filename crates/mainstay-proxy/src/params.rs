@@ -220,6 +220,8 @@ pub enum Service {
 pub struct Tcp {
     /// Where connections go.
     pub pool: PoolId,
+    /// Where those go whose TLS asks for such a name instead. Where there is any, what is no TLS is refused.
+    pub by_name: Vec<(Vec<HostName>, PoolId)>,
     /// A session without a byte in either direction for this long is ended.
     pub idle_timeout: Duration,
     /// Nodes tried for one connection; 0: as many as the pool has.
@@ -238,6 +240,9 @@ pub struct Postgres {
     /// Longest time to the client's first byte, before which no node is connected to.
     pub handshake: Duration,
 }
+
+/// Longest time for a client's first message where [`Tcp::by_name`] waits for it.
+pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// An HTTP listener's work.
 #[derive(Clone, Debug, PartialEq)]

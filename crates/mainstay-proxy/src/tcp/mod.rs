@@ -19,7 +19,7 @@ use mainstay_io::timer::Slot;
 
 use crate::access;
 use crate::counters::{Close, ListenerCounters};
-use crate::params::{self, Service};
+use crate::params::{self, PoolId, Service};
 use crate::pool::{Held, Permit, Pool, Wait};
 use crate::worker::{Listening, Peer, Worker};
 
@@ -73,9 +73,10 @@ pub(crate) fn serve(
     client: Stream,
     peer: Peer,
     permit: Permit,
+    pool: Option<PoolId>,
 ) -> impl Future<Output = ()> {
     // Made before the task is, and boxed: an idle session is one of thousands, and a future holds its arguments twice.
-    let session = Session::open(worker, listening, client, peer, permit).map(Box::new);
+    let session = Session::open(worker, listening, client, peer, permit, pool).map(Box::new);
     async move {
         if let Some(session) = session {
             session.run().await;
@@ -85,11 +86,18 @@ pub(crate) fn serve(
 
 impl Session {
     /// A session as the plan has it just now; `None`, and a reset for the client, when the plan has none.
-    fn open(worker: Rc<Worker>, listening: Rc<Listening>, client: Stream, peer: Peer, permit: Permit) -> Option<Self> {
+    fn open(
+        worker: Rc<Worker>,
+        listening: Rc<Listening>,
+        client: Stream,
+        peer: Peer,
+        permit: Permit,
+        pool: Option<PoolId>,
+    ) -> Option<Self> {
         let place = listening.setup();
         let found = place.as_ref().zip(listening.counters()).and_then(|((setup, index), counters)| {
             match &setup.plan.listeners.get(*index)?.service {
-                Service::Tcp(params) => Some((params, setup.pool(params.pool)?, counters)),
+                Service::Tcp(params) => Some((params, setup.pool(pool.unwrap_or(params.pool))?, counters)),
                 Service::Http(_) => None,
             }
         });

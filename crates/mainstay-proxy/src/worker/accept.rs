@@ -13,10 +13,10 @@ use mainstay_io::listen::Listener;
 use mainstay_io::stream::Stream;
 use mainstay_io::timer::{Interrupt, Raiser, Slot};
 
-use super::{DRAIN, KILL, QUEUE, Setup, Worker, secure};
+use super::{DRAIN, KILL, QUEUE, Setup, Worker, by_name, secure};
 use crate::counters::ListenerCounters;
 use crate::http::route::Table;
-use crate::params::{At, Service};
+use crate::params::{At, PoolId, Service};
 use crate::pool::{Limit, Permit, Pool};
 use crate::{http, tcp};
 
@@ -117,6 +117,8 @@ impl Listening {
         let place = self.place.borrow();
         let place = place.as_ref()?;
         match &place.setup.plan.listeners.get(place.index)?.service {
+            // One pool without a leader must not close the port to the others.
+            Service::Tcp(tcp) if !tcp.by_name.is_empty() => None,
             Service::Tcp(tcp) => place.setup.pool(tcp.pool).filter(|pool| pool.holds()).map(Rc::clone),
             Service::Http(_) => None,
         }
@@ -240,18 +242,45 @@ impl Worker {
         let peer = peer.map_or(Peer::Unix, Peer::Tcp);
         let Some((setup, index)) = listening.setup() else { return };
         let Some(params) = setup.plan.listeners.get(index) else { return };
+        match &params.service {
+            Service::Tcp(tcp) if !tcp.by_name.is_empty() => {
+                let (worker, listening) = (Rc::clone(self), Rc::clone(listening));
+                tokio::task::spawn_local(by_name::serve(worker, listening, stream, peer, permit, tcp.clone()));
+            }
+            Service::Http(_) | Service::Tcp(_) => self.admit_to(listening, stream, peer, permit, None),
+        }
+    }
+
+    /// Admits a client, to this pool where it is not the listener's own.
+    pub(super) fn admit_to(
+        self: &Rc<Self>,
+        listening: &Rc<Listening>,
+        stream: Stream,
+        peer: Peer,
+        permit: Permit,
+        pool: Option<PoolId>,
+    ) {
+        let Some((setup, index)) = listening.setup() else { return };
+        let Some(params) = setup.plan.listeners.get(index) else { return };
         let listening = Rc::clone(listening);
         match &params.tls {
-            None => self.serve(listening, stream, peer, permit),
+            None => self.serve(listening, stream, peer, permit, pool),
             Some(server) => {
                 let (worker, server) = (Rc::clone(self), Arc::clone(server));
-                tokio::task::spawn_local(secure::serve(worker, listening, stream, peer, permit, server));
+                tokio::task::spawn_local(secure::serve(worker, listening, stream, peer, permit, server, pool));
             }
         }
     }
 
     /// Serves a client whose bytes can be read.
-    pub(super) fn serve(self: &Rc<Self>, listening: Rc<Listening>, stream: Stream, peer: Peer, permit: Permit) {
+    pub(super) fn serve(
+        self: &Rc<Self>,
+        listening: Rc<Listening>,
+        stream: Stream,
+        peer: Peer,
+        permit: Permit,
+        pool: Option<PoolId>,
+    ) {
         let Some((setup, index)) = listening.setup() else { return };
         let Some(params) = setup.plan.listeners.get(index) else { return };
         let worker = Rc::clone(self);
@@ -260,7 +289,7 @@ impl Worker {
                 tokio::task::spawn_local(http::serve(worker, listening, stream, peer, permit));
             }
             Service::Tcp(_) => {
-                tokio::task::spawn_local(tcp::serve(worker, listening, stream, peer, permit));
+                tokio::task::spawn_local(tcp::serve(worker, listening, stream, peer, permit, pool));
             }
         }
     }

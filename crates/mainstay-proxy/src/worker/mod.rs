@@ -4,6 +4,7 @@
 //! nodes as reports.
 
 mod accept;
+mod by_name;
 mod secure;
 mod setup;
 mod thread;

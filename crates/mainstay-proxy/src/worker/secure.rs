@@ -14,7 +14,7 @@ use mainstay_io::tls::{Fault, Tls};
 use mainstay_tls::{Refusal, Server};
 
 use super::{KILL, Listening, Peer, Worker};
-use crate::params::Service;
+use crate::params::{PoolId, Service};
 use crate::pool::Permit;
 
 /// Shakes hands with a client and serves it.
@@ -25,6 +25,7 @@ pub(super) async fn serve(
     peer: Peer,
     permit: Permit,
     server: Arc<Server>,
+    pool: Option<PoolId>,
 ) {
     let slot = worker.timers.slot(listening.group);
     slot.hear(KILL);
@@ -44,7 +45,7 @@ pub(super) async fn serve(
                         counters.resumed.one();
                     }
                 }
-                return worker.serve(listening, Stream::Tls(tls), peer, permit);
+                return worker.serve(listening, Stream::Tls(tls), peer, permit, pool);
             }
             Err(refusal) => {
                 tls.reset_on_close();
@@ -102,7 +103,7 @@ async fn refuse(worker: &Worker, listening: &Listening, mut socket: Stream, refu
 
 impl Listening {
     /// Counts a client whose handshake came to nothing, and says so in the log, though not for each of many.
-    fn refused(&self, worker: &Worker, peer: Peer, refusal: Refusal, fault: Option<&Fault>) {
+    pub(super) fn refused(&self, worker: &Worker, peer: Peer, refusal: Refusal, fault: Option<&Fault>) {
         if let Some(counters) = self.counters() {
             counters.handshakes_failed.one(refusal);
         }

@@ -39,6 +39,7 @@ pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
     let tcp = Tcp {
         postgres: None,
         pool: PoolId(0),
+        by_name: Vec::new(),
         idle_timeout: Duration::from_secs(60),
         tries: 0,
         tries_within: Duration::ZERO,

@@ -228,6 +228,7 @@ fn plan() -> Plan {
     let tcp = params::Tcp {
         postgres: None,
         pool: params::PoolId(0),
+        by_name: Vec::new(),
         idle_timeout: second,
         tries: 0,
         tries_within: Duration::ZERO,

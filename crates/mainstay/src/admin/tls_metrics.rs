@@ -52,6 +52,9 @@ fn nodes(text: &mut Text, reading: &Reading) {
 
 fn files(text: &mut Text, plan: &Plan) {
     let used = plan.tls();
+    if used.is_empty() {
+        return;
+    }
     let now = seconds_now();
     let help = "Seconds until a certificate, anchor or revocation list ends; negative once it has.";
     let mut left = text.gauge("mainstay_tls_expires_in_seconds", help);

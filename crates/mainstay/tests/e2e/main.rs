@@ -20,4 +20,5 @@ mod raw;
 mod retry;
 mod running;
 mod several;
+mod tls;
 mod unix;

@@ -1,13 +1,11 @@
 //! Listeners that share an address: which names are whose, and what they must agree on.
 
-use mainstay_proxy::params::Site;
-
 use super::Cx;
 use super::listeners::Member;
 use crate::config::typed::{Listen, Maybe};
 
 /// Puts the sites of one address in order, the one for all other names first, and reports names that clash.
-pub(super) fn sites(cx: &mut Cx<'_>, members: &[Member<'_>], sites: Vec<Site>) -> Vec<Site> {
+pub(super) fn sites<T>(cx: &mut Cx<'_>, members: &[Member<'_>], sites: Vec<T>) -> Vec<T> {
     let chosen: Vec<usize> = (0..members.len()).filter(|at| is_default(members, *at)).collect();
     if let [first, second, ..] = chosen.as_slice()
         && let (Some(first), Some(second)) = (members.get(*first), members.get(*second))

@@ -119,7 +119,7 @@ fn followers(plan: &Plan, service: &Service) -> Vec<(usize, usize)> {
 
 fn pools(service: &Service) -> Vec<PoolId> {
     match service {
-        Service::Tcp(tcp) => vec![tcp.pool],
+        Service::Tcp(tcp) => std::iter::once(tcp.pool).chain(tcp.by_name.iter().map(|(_, pool)| *pool)).collect(),
         Service::Http(http) => {
             let routes = http.sites.iter().flat_map(|site| &site.routes);
             let forwards = routes.filter_map(|route| match &route.action {

@@ -47,7 +47,8 @@ pub(super) fn convert(cx: &mut Cx<'_>, name: &Spanned<String>, listen: &Listen) 
     let pool = cx.uses.add_whole(pool, to.span);
     cx.databases.push(database);
     let postgres = Some(Postgres { handshake });
-    Some(Tcp { pool, idle_timeout, tries: 0, tries_within: Duration::ZERO, access_log: true, postgres })
+    let by_name = Vec::new();
+    Some(Tcp { pool, by_name, idle_timeout, tries: 0, tries_within: Duration::ZERO, access_log: true, postgres })
 }
 
 /// Reports what only goes with a database.

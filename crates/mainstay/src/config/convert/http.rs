@@ -95,7 +95,7 @@ fn path(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<PathMatch> {
     Some(if exact { PathMatch::Exact(text.into()) } else { PathMatch::Prefix(text.into()) })
 }
 
-fn host_name(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<HostName> {
+pub(super) fn host_name(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<HostName> {
     let name = typed.value.to_ascii_lowercase();
     let good = |name: &str| {
         !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.[]".contains(letter))

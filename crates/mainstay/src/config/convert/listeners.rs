@@ -135,6 +135,7 @@ fn place(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<Result<SocketAddr, 
 fn does(cx: &mut Cx<'_>, rules: &mut Rules, name: &Spanned<String>, listen: &Listen) -> Option<Does> {
     if databases::is_one(listen) {
         unfit(cx, listen);
+        nameless(cx, listen);
         return databases::convert(cx, name, listen).map(Does::Tcp);
     }
     databases::not_one(cx, listen);
@@ -151,12 +152,20 @@ fn unfit(cx: &mut Cx<'_>, listen: &Listen) {
         .map(|(key, span, _)| (key, span))
         .collect();
     unfit.extend(act.reply.map(|reply| ("reply", reply.span)));
-    unfit.extend(listen.names.first().map(|name| ("names", name.span)));
-    unfit.extend(listen.default.map(|flag| ("default", flag.span)));
     unfit.extend(listen.routes.first().map(|route| ("routes", route.span)));
     for (key, span) in unfit {
         cx.fault(span, format!("`{key}` is of HTTP listeners, and this one passes bytes on"))
             .help("leave it out, or write \"http://\" in `to`");
+    }
+}
+
+/// Reports what does not go with databases: their clients say whom they want, and encrypt, in a way of their own.
+fn nameless(cx: &mut Cx<'_>, listen: &Listen) {
+    let names = listen.names.first().map(|name| ("names", name.span));
+    let default = listen.default.map(|flag| ("default", flag.span));
+    let tls = listen.tls.as_ref().map(|name| ("tls", name.span));
+    for (key, span) in names.into_iter().chain(default).chain(tls) {
+        cx.fault(span, format!("`{key}` does nothing in front of a database")).help("leave it out");
     }
 }
 
@@ -169,7 +178,15 @@ fn tcp(cx: &mut Cx<'_>, rules: &mut Rules, listen: &Listen) -> Option<Tcp> {
     let to = target::parse(cx, typed).filter(|to| to.scheme == Scheme::Tcp)?;
     let index = target::pool(cx, &to, typed.span)?;
     let pool = cx.uses.add(index, to.port, false, typed.span);
-    Some(Tcp { pool, idle_timeout, tries: retry.tries, tries_within: retry.within, access_log: true, postgres: None })
+    Some(Tcp {
+        pool,
+        by_name: Vec::new(),
+        idle_timeout,
+        tries: retry.tries,
+        tries_within: retry.within,
+        access_log: true,
+        postgres: None,
+    })
 }
 
 /// The sites of an address (`Ok`), or its TCP service (`Err`).
@@ -178,8 +195,8 @@ fn service(cx: &mut Cx<'_>, group: &Group<'_>, does: &[Option<Does>]) -> Option<
     if own.len() < group.members.len() {
         return None;
     }
-    if let ([Does::Tcp(tcp)], [_]) = (own.as_slice(), group.members.as_slice()) {
-        return Some(Err(tcp.clone()));
+    if own.iter().all(|does| matches!(does, Does::Tcp(_))) {
+        return by_name(cx, group, &own).map(Err);
     }
     if let Some(at) = own.iter().position(|does| matches!(does, Does::Tcp(_)))
         && let (Some(tcp), Some(other)) = (group.members.get(at), group.members.get(usize::from(at == 0)))
@@ -187,7 +204,7 @@ fn service(cx: &mut Cx<'_>, group: &Group<'_>, does: &[Option<Does>]) -> Option<
         cx.fault(
             tcp.span,
             format!(
-                "[listen.{}] collides with [listen.{}]: bytes without names cannot share an address",
+                "[listen.{}] collides with [listen.{}]: bytes and HTTP cannot share an address",
                 tcp.name.value, other.name.value
             ),
         )
@@ -201,6 +218,21 @@ fn service(cx: &mut Cx<'_>, group: &Group<'_>, does: &[Option<Does>]) -> Option<
     });
     let sites = sites.collect();
     Some(Ok(agree::sites(cx, &group.members, sites)))
+}
+
+/// Bytes that go where the name in their TLS says, or all to one pool.
+fn by_name(cx: &mut Cx<'_>, group: &Group<'_>, own: &[&Does]) -> Option<Tcp> {
+    let mut all = Vec::new();
+    for (does, member) in own.iter().zip(&group.members) {
+        let Does::Tcp(tcp) = does else { return None };
+        let names: Vec<_> = member.listen.names.iter().filter_map(|name| http::host_name(cx, name)).collect();
+        all.push((names, tcp));
+    }
+    let ordered = agree::sites(cx, &group.members, all);
+    let (_, first) = ordered.first()?;
+    let named = ordered.iter().filter(|(names, _)| !names.is_empty());
+    let by_name = named.map(|(names, tcp)| (names.clone(), tcp.pool)).collect();
+    Some(Tcp { by_name, ..(*first).clone() })
 }
 
 fn listener_name(first: &Member<'_>, place: &Result<SocketAddr, PathBuf>) -> String {

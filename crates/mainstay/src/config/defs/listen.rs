@@ -32,7 +32,8 @@ pub(in crate::config) static LISTEN: &[Setting<Listen>] = &[
         field: &Of(|listen: &mut Listen| &mut listen.names, Texts("a host name or a list of them")),
         default: Standard::Words("every name"),
         example: r#"["node.example.com", "*.internal", "www.*"]"#,
-        doc: "Host names this listener answers to, where several share an address.",
+        doc: "Host names this listener answers to, where several share an address. On TCP listeners: names that clients ask \
+              for in their TLS, which is passed on as it comes.",
     },
     Setting {
         key: "default",
