@@ -1,8 +1,8 @@
 //! What is known of a session that carries PostgreSQL's protocol: that the client speaks first, and how it is told that it
 //! cannot be served. Nothing else of it is read; encryption, cancel requests and whatever comes later pass untouched.
 
-use std::io::IoSlice;
-use std::task::{Context, Poll, Waker};
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use mainstay_io::timer::Interrupt;
@@ -18,15 +18,27 @@ impl Session {
         self.slot.hear(KILL);
         loop {
             self.slot.set(end);
-            match self.slot.wait(|cx| self.client.poll_readable(cx)).await {
-                Ok(_) if self.client.has_left() => return Err(End::left()),
-                Ok(_) => return Ok(()),
+            match self.slot.wait(|cx| self.poll_spoken(cx)).await {
+                // Who asks to cancel may have said all there is to say, and sends no more.
+                Ok(Ok(1..)) => return Ok(()),
+                Ok(_) => return Err(End::left()),
                 Err(Interrupt::Signal(signals)) if signals & KILL != 0 => return Err(End::drained()),
                 Err(Interrupt::Signal(signals)) => self.slot.lower(signals),
                 Err(Interrupt::Expired) => {
                     self.counters.limits.one(Limit::Handshake);
                     return Err(End::refused(Close::Client, "handshake_timeout"));
                 }
+            }
+        }
+    }
+
+    /// Ready when something is there to be read, or the end; how much of it was seen.
+    fn poll_spoken(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.client.poll_readable(cx))?;
+            // The event loop may think that there is something before it knows.
+            if !self.client.is_quiet() {
+                return Poll::Ready(self.client.peek(&mut [0]));
             }
         }
     }

@@ -8,6 +8,7 @@
 )]
 
 mod carry;
+mod database;
 mod hold;
 #[path = "../common/lease.rs"]
 mod lease;

@@ -1,6 +1,7 @@
 //! The store in PostgreSQL.
 
 mod admin;
+mod database;
 mod faults;
 mod fencing;
 mod kit;
