@@ -4,12 +4,12 @@ use super::asks::{Pending, What};
 use super::chance::Chance;
 use super::core::{At, Core, Got};
 use super::fencing::Fencing;
-use super::sight::version;
+use super::sight::{Seen, version};
 use super::tenancy::{Tenancy, row_free};
 use super::{State, Turn};
 use crate::Moment;
 use crate::lease::happening::{Happening, Reason, Steps};
-use crate::lease::row::{Name, Nonce, Row, RowState, Timeline};
+use crate::lease::row::{Name, Nonce, Row, RowState, SwitchTo, Timeline};
 use crate::lease::store::{Failure, Request, Version};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -134,11 +134,7 @@ impl Contending {
             reason: chance.reason,
             detect: at.now.since(core.sight.unchanged),
             from: (!row.holder.is_empty()).then(|| row.holder.clone()),
-            switch: row
-                .switch
-                .as_ref()
-                .filter(|switch| core.is_successor(row) || core.is_me(switch.to.as_ref()))
-                .map(|switch| switch.id),
+            switch: row.switch.as_ref().filter(|switch| core.fulfils(row, switch, &seen)).map(|switch| switch.id),
         });
         let epoch_at_least = if core.safety.epoch_above_seen { core.sight.max_epoch + 1 } else { row.epoch + 1 };
         let request = Request::Acquire {
@@ -153,6 +149,16 @@ impl Contending {
         self.claim = Some(claim);
         let timeout = core.terms.timeout;
         core.ask(What::Acquire, request, timeout, at.now);
+    }
+}
+
+impl Core {
+    /// Whether this member's taking the lease is what a switch-over asked for. One that named nobody wanted another than
+    /// the holder, however that one comes to be gone.
+    fn fulfils(&self, row: &Row, switch: &SwitchTo, seen: &Seen) -> bool {
+        let due = seen.clock.until(switch.due).is_zero();
+        let by_chance = switch.to.is_none() && due && row.holder != self.terms.me.name;
+        by_chance || self.is_successor(row) || self.is_me(switch.to.as_ref())
     }
 }
 

@@ -22,7 +22,7 @@ fn a_switch_over_warms_drains_stops_and_gives() {
          1140 -> Yield
          1190 -> Without
          1200 nobody holds the lease
-         1200 gave the lease up for b: drained in 20ms, stopped in 50ms
+         1200 gave the lease up for b: drained in 20 ms, stopped in 50 ms
          1720 b holds the lease",
     );
 }
@@ -46,7 +46,7 @@ fn without_a_name_the_best_that_is_fit_follows() {
          1140 -> Yield
          1190 -> Without
          1200 nobody holds the lease
-         1200 gave the lease up for d: drained in 20ms, stopped in 50ms",
+         1200 gave the lease up for d: drained in 20 ms, stopped in 50 ms",
     );
 }
 
@@ -69,9 +69,9 @@ fn one_that_cannot_succeed_is_refused_where_it_is_asked_for() {
         "...
          1000 reply: b cannot take the lease now: its child is not known to be gone, or it failed too often
          1000 reply: c has priority 0: it never takes the lease
-         1000 reply: x was not heard from in the last 3s
+         1000 reply: x was not heard from in the last 3 s
          1000 reply: a holds the lease already
-         5100 reply: d was not heard from in the last 3s
+         5100 reply: d was not heard from in the last 3 s
          5100 reply: no other member is fit to take the lease",
     );
 }
@@ -87,7 +87,7 @@ fn one_that_cannot_succeed_when_it_is_due_is_refused_before_anything_is_touched(
         "...
          1010 reply: done
          1020 switch-over to b was asked for
-         6040 switch-over refused: b was not heard from in the last 3s",
+         6040 switch-over refused: b was not heard from in the last 3 s",
     );
 }
 
@@ -102,7 +102,7 @@ fn a_successor_that_does_not_make_ready_is_not_waited_for_for_ever() {
          1010 reply: done
          1020 switch-over to b was asked for
          1020 switch-over: b makes ready
-         3040 switch-over refused: b did not make ready within 2s; nothing was touched",
+         3040 switch-over refused: b did not make ready within 2 s; nothing was touched",
     );
 }
 
@@ -157,7 +157,7 @@ fn requests_under_way_are_waited_for_but_not_for_ever() {
          1300 -> Yield
          1350 -> Without
          1360 nobody holds the lease
-         1360 gave the lease up for b: drained in 180ms, stopped in 50ms",
+         1360 gave the lease up for b: drained in 180 ms, stopped in 50 ms",
     );
     check(
         terms(),
@@ -174,7 +174,7 @@ fn requests_under_way_are_waited_for_but_not_for_ever() {
          1620 -> Yield
          1670 -> Without
          1680 nobody holds the lease
-         1680 gave the lease up for b: drained in 500ms, stopped in 50ms",
+         1680 gave the lease up for b: drained in 500 ms, stopped in 50 ms",
     );
 }
 
@@ -214,10 +214,10 @@ fn a_child_that_does_not_end_is_not_given_away_from_under() {
          1020 switch-over: b makes ready
          1120 gives the lease up for b: switch-over
          1140 -> Yield
-         2140 waits: the own child is not known to be gone (Unknown)
+         2140 waits: the own child is not known to be gone (it is unknown)
          4000 -> Without
          4010 nobody holds the lease
-         4010 gave the lease up for b: drained in 20ms, stopped in 2.86s",
+         4010 gave the lease up for b: drained in 20 ms, stopped in 2.86 s",
     );
 }
 
@@ -238,14 +238,14 @@ fn a_successor_that_takes_nothing_has_it_taken_back() {
          1140 -> Yield
          1190 -> Without
          1200 nobody holds the lease
-         1200 gave the lease up for b: drained in 20ms, stopped in 50ms
+         1200 gave the lease up for b: drained in 20 ms, stopped in 50 ms
          4240 took the lease from a as 1.2: it had run out
-         4250 fenced every previous holder in 10ms
+         4250 fenced every previous holder in 10 ms
          4260 a holds the lease
          4260 active as 1.2
          4260 -> Held
          4280 switch-over failed: b did not take the lease in time: a has it again
-         4460 ready as 1.2 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         4460 ready as 1.2 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -264,11 +264,11 @@ fn the_successor_makes_ready_takes_it_at_once_and_says_when_it_is_done() {
          610 -> Prepare
          720 nobody holds the lease
          730 took the lease from b as 1.2: it was kept for this member
-         740 fenced every previous holder in 10ms
+         740 fenced every previous holder in 10 ms
          750 a holds the lease
          750 active as 1.2
          750 -> Held
-         950 ready as 1.2 after 230ms: detect 0ns, acquire 10ms, fence 10ms, activate 10ms, start 200ms
+         950 ready as 1.2 after 230 ms: detect 0 ms, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms
          970 switch-over done",
     );
 }
@@ -290,12 +290,33 @@ fn the_one_that_was_chosen_ends_a_switch_over_that_named_nobody() {
          610 -> Prepare
          720 nobody holds the lease
          730 took the lease from b as 1.2: it was kept for this member
-         740 fenced every previous holder in 10ms
+         740 fenced every previous holder in 10 ms
          750 a holds the lease
          750 active as 1.2
          750 -> Held
-         950 ready as 1.2 after 230ms: detect 0ns, acquire 10ms, fence 10ms, activate 10ms, start 200ms
+         950 ready as 1.2 after 230 ms: detect 0 ms, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms
          970 switch-over done",
+    );
+}
+
+#[test]
+fn a_takeover_ends_a_switch_over_that_named_nobody() {
+    check(
+        terms(),
+        "0 b takes
+         500 b dies
+         600 op switch
+         5000 end",
+        "10 b holds the lease
+         610 reply: done
+         620 switch-over was asked for
+         3050 took the lease from b as 1.2: it had run out
+         3060 fenced every previous holder in 10 ms
+         3070 a holds the lease
+         3070 active as 1.2
+         3070 -> Held
+         3270 ready as 1.2 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms
+         3290 switch-over done",
     );
 }
 
@@ -345,7 +366,7 @@ fn a_successor_that_fails_gives_it_back() {
          610 -> Prepare
          720 nobody holds the lease
          730 took the lease from b as 1.2: it was kept for this member
-         740 fenced every previous holder in 10ms
+         740 fenced every previous holder in 10 ms
          750 a holds the lease
          750 active as 1.2
          750 -> Held
@@ -354,7 +375,7 @@ fn a_successor_that_fails_gives_it_back() {
          2770 switch-over failed: a did not get ready (the child did not get ready in time): b is to take the lease
          2810 -> Without
          2820 nobody holds the lease
-         2820 gave the lease up for b: drained in 0ns, stopped in 50ms",
+         2820 gave the lease up for b: drained in 0 ms, stopped in 50 ms",
     );
     check(
         terms(),
@@ -372,7 +393,7 @@ fn a_successor_that_fails_gives_it_back() {
          610 -> Prepare
          720 nobody holds the lease
          730 took the lease from b as 1.2: it was kept for this member
-         740 fenced every previous holder in 10ms
+         740 fenced every previous holder in 10 ms
          750 a holds the lease
          750 active as 1.2
          750 -> Held
@@ -381,16 +402,16 @@ fn a_successor_that_fails_gives_it_back() {
          1520 switch-over failed: a did not get ready (the child ended five times): b is to take the lease
          1560 -> Without
          1570 nobody holds the lease
-         1570 gave the lease up for b: drained in 0ns, stopped in 50ms
+         1570 gave the lease up for b: drained in 0 ms, stopped in 50 ms
          4610 took the lease from a as 1.3: it had run out
-         4620 fenced every previous holder in 10ms
+         4620 fenced every previous holder in 10 ms
          4630 a holds the lease
          4630 active as 1.3
          4630 gives the lease up: the child ended five times
          4630 -> Yield
          4630 -> Without
          4640 nobody holds the lease
-         4640 gave the lease up: drained in 0ns, stopped in 0ns",
+         4640 gave the lease up: drained in 0 ms, stopped in 0 ms",
     );
 }
 
