@@ -15,9 +15,11 @@ mod health;
 pub mod lease;
 mod moment;
 pub mod retry;
+mod span;
 
 pub use budget::{Budget, Granted};
 pub use doubt::{Doubt, DoubtRule};
 pub use ejection::{EjectRule, Ejected, Ejection, Others};
 pub use health::{CheckResult, Health, HealthRule, MOST_CONTRADICTED, Transition, Verdict};
 pub use moment::Moment;
+pub use span::Span;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use mainstay_core::Span;
 use mainstay_core::lease::Name;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
@@ -58,7 +59,7 @@ impl Drop for Checks {
 async fn check_ready(ready: Ready, at: Surroundings, run: u64, to: mpsc::Sender<(u64, Found)>) {
     loop {
         let tried = tokio::time::timeout(ready.timeout, attempt(&ready.probe, &at)).await;
-        let late = |_| Err(format!("no answer within {:?}", ready.timeout).into());
+        let late = |_| Err(format!("no answer within {}", Span(ready.timeout)).into());
         if to.send((run, Found::Ready(tried.unwrap_or_else(late)))).await.is_err() {
             return;
         }

@@ -75,7 +75,9 @@ impl fmt::Display for ResolveError {
         match self {
             Self::Failed { host, .. } => write!(f, "look up {host}"),
             Self::Empty { host } => write!(f, "{host} has no address"),
-            Self::TimedOut { host, within } => write!(f, "look up {host}: no answer in {within:?}"),
+            Self::TimedOut { host, within } => {
+                write!(f, "look up {host}: no answer in {}", mainstay_core::Span(*within))
+            }
         }
     }
 }

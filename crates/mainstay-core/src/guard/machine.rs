@@ -3,8 +3,8 @@ use super::restart::Restart;
 use super::rules::{Finish, Rules};
 use super::running::{End, Part, Running};
 use super::wellness::{Finding, HandOver, Wellness};
-use crate::Moment;
 use crate::lease::{ChildState, Name, Nonce, Report, Standing, Tenure, Wish};
+use crate::{Moment, Span};
 
 /// One guard's decisions. Hand it what happens, and the time, with [`Machine::handle`]; do the actions it pushes, in
 /// order; hand it [`Event::Tick`] at [`Machine::deadline`].
@@ -384,7 +384,7 @@ impl Machine {
         let (Next::Again { tenure, reason }, Finish::Restart(rule)) = (next, self.rules.finish) else { return };
         let (until, too_often) = self.restart.failed(&rule, now);
         if too_often && self.hand_over.is_none() {
-            self.hand_over = Some(format!("{reason}; that was too often in {:?}", rule.within).into());
+            self.hand_over = Some(format!("{reason}; that was too often in {}", Span(rule.within)).into());
         }
         self.state = State::Waiting { tenure, until };
     }

@@ -203,7 +203,7 @@ fn starts_again_and_then_gives_up() {
     assert_eq!(bench.wish(), "");
     bench.next(1010, "run child 2000 3000", ChildState::Starting);
     bench.check(failed(), "", ChildState::Gone);
-    assert_eq!(bench.wish(), "hand over: the child ended with exit code 1; that was too often in 10s");
+    assert_eq!(bench.wish(), "hand over: the child ended with exit code 1; that was too often in 10 s");
     bench.next(1030, "run child 2000 3000", ChildState::Starting);
     bench.check(Event::Checked(Ok(())), "", ChildState::Ready);
     assert_eq!(bench.wish(), "", "it is well again");
@@ -238,7 +238,7 @@ fn a_child_that_is_late_is_killed_and_handed_over() {
     let why: Name = "refused".into();
     bench.check(Event::Checked(Err(why)), "", ChildState::Starting);
     bench.next(1500, "kill", ChildState::Stopping);
-    assert_eq!(bench.wish(), "hand over: it was not ready within 500ms: refused");
+    assert_eq!(bench.wish(), "hand over: it was not ready within 500 ms: refused");
     bench.check(Event::Ended(Ending::Signal(9)), "", ChildState::Gone);
     bench.next(1510, "run child 9000 9000", ChildState::Starting);
     // Being frozen does not count.
@@ -257,7 +257,7 @@ fn an_unwell_child_is_handed_over_if_the_rules_say_so() {
     bench.check(fails(), "", ChildState::Unwell);
     assert_eq!(bench.wish(), "");
     bench.next(1300, "", ChildState::Unwell);
-    assert_eq!(bench.wish(), "hand over: its ready check has failed for 300ms: refused");
+    assert_eq!(bench.wish(), "hand over: its ready check has failed for 300 ms: refused");
     bench.check(Event::Checked(Ok(())), "", ChildState::Ready);
     assert_eq!(bench.wish(), "");
 }

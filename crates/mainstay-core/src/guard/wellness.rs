@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use crate::Moment;
 use crate::lease::Name;
+use crate::{Moment, Span};
 
 /// When a child is ready, and when it is not well.
 #[derive(Clone, Copy, Debug, Default)]
@@ -112,12 +112,12 @@ impl Wellness {
         if let (Some(bound), Some((_, since))) = (self.rule.progress_within, &self.progress)
             && now >= *since + bound
         {
-            return Finding::Unwell(format!("it has stood still for {bound:?}").into(), HandOver::Wanted);
+            return Finding::Unwell(format!("it has stood still for {}", Span(bound)).into(), HandOver::Wanted);
         }
         match &self.failing {
             Some((fails, since, reason)) if *fails >= FALLS => match self.rule.unwell_after {
                 Some(bound) if now >= *since + bound => {
-                    let text = format!("its ready check has failed for {bound:?}: {reason}");
+                    let text = format!("its ready check has failed for {}: {reason}", Span(bound));
                     Finding::Unwell(text.into(), HandOver::Wanted)
                 }
                 _ => Finding::Unwell(format!("its ready check fails: {reason}").into(), HandOver::NotYet),
@@ -140,8 +140,8 @@ impl Wellness {
 
     fn late(&self, bound: Duration) -> Name {
         match &self.failing {
-            Some((_, _, reason)) => format!("it was not ready within {bound:?}: {reason}").into(),
-            None => format!("it was not ready within {bound:?}").into(),
+            Some((_, _, reason)) => format!("it was not ready within {}: {reason}", Span(bound)).into(),
+            None => format!("it was not ready within {}", Span(bound)).into(),
         }
     }
 }

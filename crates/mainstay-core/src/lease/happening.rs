@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::row::{Name, Nonce, Outcome, Timeline};
 use super::standing::{ChildState, Tenure};
+use crate::Span;
 
 /// Something worth telling. `Display` is a sentence without the lease's name, for a log line that has it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -241,36 +242,36 @@ impl fmt::Display for Happening {
                 write!(f, "took the lease from {from} as {}: {by}", tenure.token)
             }
             Self::Acquired { tenure, by, from: None } => write!(f, "took the lease as {}: {by}", tenure.token),
-            Self::Fenced { took } => write!(f, "fenced every previous holder in {took:?}"),
+            Self::Fenced { took } => write!(f, "fenced every previous holder in {}", Span(*took)),
             Self::FenceFailed(why) => write!(f, "fencing failed and is tried again: {why}"),
             Self::Activated { tenure } => write!(f, "active as {}", tenure.token),
             Self::Ready { tenure, steps } => write!(
                 f,
-                "ready as {} after {:?}: detect {:?}, acquire {:?}, fence {:?}, activate {:?}, start {:?}",
+                "ready as {} after {}: detect {}, acquire {}, fence {}, activate {}, start {}",
                 tenure.token,
-                steps.total(),
-                steps.detect,
-                steps.acquire,
-                steps.fence,
-                steps.activate,
-                steps.start
+                Span(steps.total()),
+                Span(steps.detect),
+                Span(steps.acquire),
+                Span(steps.fence),
+                Span(steps.activate),
+                Span(steps.start)
             ),
-            Self::Renewed { took } => write!(f, "renewed in {took:?}"),
+            Self::Renewed { took } => write!(f, "renewed in {}", Span(*took)),
             Self::Frozen(Freeze::Silence) => f.write_str("child frozen: the store was not heard from in time"),
             Self::Frozen(Freeze::Clocks) => {
                 f.write_str("child frozen until the lease is confirmed: clocks moved apart")
             }
-            Self::Thawed { after } => write!(f, "lease confirmed: child runs again after {after:?}"),
+            Self::Thawed { after } => write!(f, "lease confirmed: child runs again after {}", Span(*after)),
             Self::Lost(loss) => write!(f, "lease lost: {loss}"),
             Self::Carried { tenure } => write!(f, "goes on as {} in the promoted database", tenure.token),
             Self::Yielding { why, next: Some(next) } => write!(f, "gives the lease up for {next}: {why}"),
             Self::Yielding { why, next: None } => write!(f, "gives the lease up: {why}"),
             Self::Stayed(why) => write!(f, "keeps the lease after all: {why}"),
             Self::Given { next: Some(next), drain, stop } => {
-                write!(f, "gave the lease up for {next}: drained in {drain:?}, stopped in {stop:?}")
+                write!(f, "gave the lease up for {next}: drained in {}, stopped in {}", Span(*drain), Span(*stop))
             }
             Self::Given { next: None, drain, stop } => {
-                write!(f, "gave the lease up: drained in {drain:?}, stopped in {stop:?}")
+                write!(f, "gave the lease up: drained in {}, stopped in {}", Span(*drain), Span(*stop))
             }
             other => other.fmt_store(f),
         }
@@ -293,20 +294,23 @@ impl Happening {
             Self::ClocksApart { by, store_ahead: true } => {
                 write!(
                     f,
-                    "the store's clock ran {by:?} ahead of this machine's: it was set, or this machine was paused"
+                    "the store's clock ran {} ahead of this machine's: it was set, or this machine was paused",
+                    Span(*by)
                 )
             }
-            Self::ClocksApart { by, store_ahead: false } => write!(f, "the store's clock was set back by {by:?}"),
-            Self::Blocked(Some(child)) => write!(f, "waits: the own child is not known to be gone ({child:?})"),
+            Self::ClocksApart { by, store_ahead: false } => {
+                write!(f, "the store's clock was set back by {}", Span(*by))
+            }
+            Self::Blocked(Some(child)) => write!(f, "waits: the own child is not known to be gone (it is {child})"),
             Self::Blocked(None) => f.write_str("waits: the guard has not yet said that its child is gone"),
             Self::NameTwice { other } => {
                 write!(f, "another member has the same name (instance {other}): give each a name of its own")
             }
             Self::TtlDiffers { row, own } => {
-                write!(f, "the holder's ttl is {row:?}, this member's {own:?}: give all members the same")
+                write!(f, "the holder's ttl is {}, this member's {}: give all members the same", Span(*row), Span(*own))
             }
             Self::NobodyElse(why) => write!(f, "keeps the lease, as no other member is fit: {why}"),
-            Self::HeldBack { quiet } => write!(f, "failed too often: does not take the lease for {quiet:?}"),
+            Self::HeldBack { quiet } => write!(f, "failed too often: does not take the lease for {}", Span(*quiet)),
             Self::Preparing { next, .. } => write!(f, "switch-over: {next} makes ready"),
             Self::SwitchAsked { to: Some(to), .. } => write!(f, "switch-over to {to} was asked for"),
             Self::SwitchAsked { to: None, .. } => f.write_str("switch-over was asked for"),
@@ -316,7 +320,7 @@ impl Happening {
             Self::Paused(by) => write!(f, "paused by {by}: nobody takes over"),
             Self::Resumed => f.write_str("resumed: members take over again"),
             Self::StoreAway(why) => write!(f, "the store does not answer: {why}"),
-            Self::StoreBack { after } => write!(f, "the store answers again after {after:?}"),
+            Self::StoreBack { after } => write!(f, "the store answers again after {}", Span(*after)),
             Self::Acquired { .. }
             | Self::Fenced { .. }
             | Self::FenceFailed(_)

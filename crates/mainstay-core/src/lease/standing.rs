@@ -1,5 +1,7 @@
 //! What the keeper of a lease tells a guard and a front, and what a guard tells it.
 
+use std::fmt;
+
 use super::row::{Name, Nonce, Token};
 use crate::Moment;
 
@@ -94,6 +96,21 @@ pub enum ChildState {
     Frozen,
     /// Asked to end.
     Stopping,
+}
+
+impl fmt::Display for ChildState {
+    /// In one word, to stand in a sentence about the child.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gone => "gone",
+            Self::Unknown => "unknown",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Unwell => "unwell",
+            Self::Frozen => "frozen",
+            Self::Stopping => "stopping",
+        })
+    }
 }
 
 /// What a guard wishes.

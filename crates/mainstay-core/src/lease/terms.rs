@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::row::{Name, Nonce};
+use crate::Span;
 
 /// What one member was told about one lease. Checked by [`Terms::fault`] when a [`super::Machine`] is made of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -201,24 +202,32 @@ impl fmt::Display for BadTerms {
             Self::Zero(name) => write!(f, "`{name}` is zero: give it a time, such as \"1s\""),
             Self::TtlTooShort { ttl, least } => write!(
                 f,
-                "`ttl` is {ttl:?}, less than three renewals, so that one lost answer would end a tenure: make it at least \
-                 {least:?}, or `renew` shorter"
+                "`ttl` is {}, less than three renewals, so that one lost answer would end a tenure: make it at least \
+                 {}, or `renew` shorter",
+                Span(*ttl),
+                Span(*least)
             ),
             Self::KillBudgetTooLong { kill_budget, most } => write!(
                 f,
-                "{kill_budget:?} kept for stopping the child leave less than two renewals of a tenure: keep at most \
-                 {most:?}, or make `ttl` longer"
+                "{} kept for stopping the child leave less than two renewals of a tenure: keep at most \
+                 {}, or make `ttl` longer",
+                Span(*kill_budget),
+                Span(*most)
             ),
             Self::TimeoutTooLong { timeout, most } => {
                 write!(
                     f,
-                    "a request to the store may take {timeout:?}, longer than a tenure lasts: make it at most {most:?}"
+                    "a request to the store may take {}, longer than a tenure lasts: make it at most {}",
+                    Span(*timeout),
+                    Span(*most)
                 )
             }
             Self::EarlyOutOfRange { early, below } => {
                 write!(
                     f,
-                    "an early takeover after {early:?} is none: it must be more than nothing and less than {below:?}"
+                    "an early takeover after {} is none: it must be more than nothing and less than {}",
+                    Span(*early),
+                    Span(*below)
                 )
             }
             Self::QuietMaxTooShort => {
@@ -257,10 +266,10 @@ mod tests {
         check(|_| (), "fine");
         check(|t| t.renew = Duration::ZERO, "`renew` is zero");
         check(|t| t.timeout = Duration::ZERO, "`timeout` is zero");
-        check(|t| t.ttl = Duration::from_millis(2999), "at least 3s");
-        check(|t| t.kill_budget = Duration::from_millis(971), "at most 970ms");
+        check(|t| t.ttl = Duration::from_millis(2999), "at least 3 s");
+        check(|t| t.kill_budget = Duration::from_millis(971), "at most 970 ms");
         check(|t| t.kill_budget = Duration::from_millis(970), "fine");
-        check(|t| t.timeout = Duration::from_millis(3001), "at most 3s");
+        check(|t| t.timeout = Duration::from_millis(3001), "at most 3 s");
         check(|t| t.early = Some(Duration::from_secs(3)), "early takeover");
         check(|t| t.early = Some(Duration::ZERO), "early takeover");
         check(|t| t.early = Some(Duration::from_millis(500)), "fine");

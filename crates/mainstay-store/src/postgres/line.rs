@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_core::Span;
 use mainstay_core::lease::{Failure, Name};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -242,7 +243,7 @@ pub(super) async fn bare(host: &str, config: &Config, way: &Way) -> Result<Clien
 }
 
 fn silent(host: &str, limit: Duration) -> String {
-    format!("{host}: the server did not answer within {limit:?}")
+    format!("{host}: the server did not answer within {}", Span(limit))
 }
 
 fn is_writable(host: &str, about: &Row) -> Result<(), String> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use mainstay_core::Span;
 use mainstay_core::lease::{Failure, Name};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -130,7 +131,7 @@ pub(super) enum Undialled {
 impl Undialled {
     pub(super) fn sentence(&self, host: &str) -> String {
         match self {
-            Self::TooLate(limit) => format!("{host}: no connection within {limit:?}"),
+            Self::TooLate(limit) => format!("{host}: no connection within {}", Span(*limit)),
             Self::Failed(error) => sentence(error, host),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use mainstay_core::Span;
 use mainstay_core::lease::Failure;
 use rusqlite::{Error, ErrorCode};
 
@@ -11,7 +12,7 @@ pub(super) fn sentence(error: &Error, path: &Path, timeout: Duration) -> String 
     let file = path.display();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            format!("{file} was locked by another process for over {timeout:?}: see which with `fuser {file}`")
+            format!("{file} was locked by another process for over {}: see which with `fuser {file}`", Span(timeout))
         }
         Some(ErrorCode::ReadOnly) => {
             format!("{file} cannot be written: give this user the right to write it and its directory")

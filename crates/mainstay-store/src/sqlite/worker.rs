@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
+use mainstay_core::Span;
 use mainstay_core::lease::{Failure, Name};
 use tokio::sync::{mpsc, oneshot};
 
@@ -59,9 +60,9 @@ impl Worker {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Failure::Unknown("the store's thread has ended".into())),
             Err(_) if taken.swap(true, Ordering::AcqRel) => {
-                Err(Failure::Unknown(format!("the store's file did not answer within {timeout:?}").into()))
+                Err(Failure::Unknown(format!("the store's file did not answer within {}", Span(timeout)).into()))
             }
-            Err(_) => Err(Failure::NotDone(format!("the store's file was busy for {timeout:?}").into())),
+            Err(_) => Err(Failure::NotDone(format!("the store's file was busy for {}", Span(timeout)).into())),
         }
     }
 

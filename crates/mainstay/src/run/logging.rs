@@ -5,10 +5,12 @@ use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use mainstay_io::lines::{LineSender, LineWriter, Target};
-use mainstay_proxy::access::Format;
+use mainstay_proxy::access::{Format, Stamp};
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -61,10 +63,20 @@ fn lines<S>(format: Format, colours: bool, sender: LineSender) -> Box<dyn Layer<
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let layer = tracing_subscriber::fmt::layer().with_writer(Pen(sender)).with_target(false).with_ansi(colours);
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(Pen(sender)).with_timer(Now).with_target(false).with_ansi(colours);
     match format {
         Format::Text => layer.boxed(),
         Format::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+/// The time of a line, as in the access log.
+struct Now;
+
+impl FormatTime for Now {
+    fn format_time(&self, to: &mut Writer<'_>) -> std::fmt::Result {
+        write!(to, "{}", Stamp(std::time::SystemTime::now()))
     }
 }
 

@@ -4,6 +4,9 @@ mod leases;
 mod table;
 
 use std::fmt::Write as _;
+use std::time::Duration;
+
+use mainstay_core::Span;
 
 use crate::admin::document::{Lately, Listener, Node, Pool, Status};
 use table::{Cell, Table};
@@ -97,24 +100,13 @@ fn node(one: &Node) -> Vec<Cell> {
 }
 
 fn lately(lately: &Lately) -> [Cell; 3] {
-    let time = |millis: Option<f64>| match millis {
-        None => Cell::right("-"),
-        Some(millis) if millis < 10.0 => Cell::right(format!("{millis:.1}ms")),
-        Some(millis) if millis < 1000.0 => Cell::right(format!("{millis:.0}ms")),
-        Some(millis) => Cell::right(format!("{:.1}s", millis / 1e3)),
-    };
+    let time = |millis: Option<f64>| Cell::right(millis.map_or_else(|| "-".to_owned(), |millis| span(millis / 1e3)));
     [Cell::right(format!("{:.1}", lately.rps)), time(lately.p50_ms), time(lately.p99_ms)]
 }
 
 /// A time as people say it.
 fn span(seconds: f64) -> String {
-    match seconds {
-        s if s < 10.0 => format!("{s:.1}s"),
-        s if s < 120.0 => format!("{s:.0}s"),
-        s if s < 7200.0 => format!("{:.0}min", (s / 60.0).floor()),
-        s if s < 172_800.0 => format!("{:.0}h", (s / 3600.0).floor()),
-        s => format!("{:.0}d", (s / 86_400.0).floor()),
-    }
+    Span(Duration::try_from_secs_f64(seconds).unwrap_or_default()).to_string()
 }
 
 fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
@@ -147,18 +139,18 @@ mod tests {
     fn a_failure_on_one_screen() {
         let status: Status = serde_json::from_str(STATUS).unwrap();
         let expect = "\
-Mainstay 0.1.0, process 7, serving, up for 66min, 2 workers, /etc/mainstay.toml
+Mainstay 0.1.0, process 7, serving, up for 66 min 41 s, 2 workers, /etc/mainstay.toml
 Last reload at 2026-11-21T10:30:00.000Z: REFUSED, the old configuration is kept
   mainstay.toml:3:1: unknown key
   another
 
-LISTENER  AT                  CONNS  UNDER WAY  REQ/S    P50   P99  REQUESTS  5XX
-tm        unix:/qdata/tm.ipc      3          1  401.5  1.2ms  38ms      4012   12
+LISTENER  AT                  CONNS  UNDER WAY  REQ/S     P50    P99  REQUESTS  5XX
+tm        unix:/qdata/tm.ipc      3          1  401.5  1.2 ms  38 ms      4012   12
 
-POOL              STANDING   FOR  UNDER WAY  REQ/S    P50   P99  REQUESTS  FAILED  WHY
-tessera           1 of 2 in                                                        spread, 2 found no node
-  10.0.1.11:9101  out        42s          0    0.0      -     -      2000      12  check /upcheck: no answer in 1s (3 of 3)?[2J
-  10.0.1.12:9101  in         3d           1  401.5  1.2ms  1.2s      2012       0  backup
+POOL              STANDING   FOR       UNDER WAY  REQ/S     P50     P99  REQUESTS  FAILED  WHY
+tessera           1 of 2 in                                                                spread, 2 found no node
+  10.0.1.11:9101  out        42 s              0    0.0       -       -      2000      12  check /upcheck: no answer in 1s (3 of 3)?[2J
+  10.0.1.12:9101  in         3 d 11 h          1  401.5  1.2 ms  1.25 s      2012       0  backup
 ";
         assert_eq!(render(&status, false), expect);
         let coloured = render(&status, true);

@@ -8,12 +8,12 @@ use std::time::Duration;
 use super::core::Core;
 use super::holding::{Holding, LOOK_EVERY_PREPARING};
 use super::sight::fit;
-use crate::Moment;
 use crate::lease::happening::{Aim, Happening};
 use crate::lease::row::{Name, Nonce, Outcome};
 use crate::lease::standing::Wish;
 use crate::lease::store::{Member, MemberState};
 use crate::lease::terms::Terms;
+use crate::{Moment, Span};
 
 /// How far a holder is in giving the lease up, before anything is touched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -136,7 +136,8 @@ impl Holding {
         let why = match core.successor(Some(&next), now) {
             Err(why) => why,
             Ok(_) if core.reached(now, until) => {
-                format!("{next} did not make ready within {:?}; nothing was touched", core.terms.prepare_within).into()
+                format!("{next} did not make ready within {}; nothing was touched", Span(core.terms.prepare_within))
+                    .into()
             }
             Ok(_) => return None,
         };
@@ -160,7 +161,7 @@ impl Core {
         };
         let mut named = others().filter(|member| member.name == *to);
         let Some(member) = named.next() else {
-            return Err(format!("{to} was not heard from in the last {:?}", self.terms.absent_after()).into());
+            return Err(format!("{to} was not heard from in the last {}", Span(self.terms.absent_after())).into());
         };
         if named.next().is_some() {
             return Err(format!("two members are called {to}: give each a name of its own").into());

@@ -114,7 +114,7 @@ impl fmt::Display for CheckFault {
             Self::Connect(io::ErrorKind::WouldBlock) => f.write_str("takes no more connections"),
             Self::Connect(kind) => write!(f, "{kind}"),
             Self::Tls(refusal) => f.write_str(refusal.phrase()),
-            Self::Timeout(time) => write!(f, "no answer in {time:?}"),
+            Self::Timeout(time) => write!(f, "no answer in {}", mainstay_core::Span(*time)),
             Self::Broken(kind) => write!(f, "connection broke: {kind}"),
             Self::Closed => f.write_str("closed before a full answer"),
             Self::Invalid(why) => write!(f, "answer is no HTTP ({why})"),

@@ -78,7 +78,7 @@ async fn hosts(way: &Way, findings: &mut Vec<Finding>) {
     for (host, config) in targets {
         let begun = Instant::now();
         findings.push(match line::bare(&host, &config, way).await {
-            Ok(_) => Good(format!("{host} is a primary, reached in {:?}", begun.elapsed())),
+            Ok(_) => Good(format!("{host} is a primary, reached in {}", mainstay_core::Span(begun.elapsed()))),
             Err(fault) if fault.contains("is a standby") => Good(format!("{host} is a standby")),
             Err(fault) => Note(fault),
         });

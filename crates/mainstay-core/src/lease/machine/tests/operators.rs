@@ -20,11 +20,11 @@ fn while_it_is_paused_nobody_takes_over() {
          9010 reply: done
          9020 resumed: members take over again
          9032 took the lease from b as 1.2: it had run out
-         9042 fenced every previous holder in 10ms
+         9042 fenced every previous holder in 10 ms
          9052 a holds the lease
          9052 active as 1.2
          9052 -> Held
-         9252 ready as 1.2 after 8.137s: detect 7.907s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         9252 ready as 1.2 after 8.14 s: detect 7.91 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -42,8 +42,8 @@ fn while_it_is_paused_a_child_that_is_cut_off_stays_frozen_and_is_not_killed() {
          2240 the store does not answer: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
-         60850 the store answers again after 60.33s
-         60850 lease confirmed: child runs again after 57.74s
+         60850 the store answers again after 60.3 s
+         60850 lease confirmed: child runs again after 57.7 s
          60850 -> Held",
     );
 }
@@ -58,11 +58,11 @@ fn while_it_is_paused_the_last_holder_may_return() {
         "10 a holds the lease
          10 paused by op: nobody takes over
          3050 took the lease from a as 1.2: it had run out
-         3060 fenced every previous holder in 10ms
+         3060 fenced every previous holder in 10 ms
          3070 a holds the lease
          3070 active as 1.2
          3070 -> Held
-         3270 ready as 1.2 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         3270 ready as 1.2 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
     check(
         terms(),
@@ -91,7 +91,7 @@ fn while_it_is_paused_a_failing_child_keeps_its_lease() {
          3040 -> Yield
          3090 -> Without
          3100 nobody holds the lease
-         3100 gave the lease up: drained in 20ms, stopped in 50ms",
+         3100 gave the lease up: drained in 20 ms, stopped in 50 ms",
     );
 }
 
@@ -109,7 +109,7 @@ fn a_program_that_ends_frees_the_lease_when_its_child_is_gone() {
          1100 -> Yield
          1150 -> Without
          1160 nobody holds the lease
-         1160 gave the lease up: drained in 100ms, stopped in 50ms",
+         1160 gave the lease up: drained in 100 ms, stopped in 50 ms",
     );
     assert!(play(terms(), script).machine.has_left());
     assert!(!play(terms(), "500 quiet no\n 1000 wish leave\n 1110 end").machine.has_left());
@@ -156,13 +156,13 @@ fn a_guard_that_gives_up_hands_over_if_somebody_can_follow() {
          1030 -> Yield
          1080 -> Without
          1090 nobody holds the lease
-         1090 gave the lease up: drained in 20ms, stopped in 50ms
+         1090 gave the lease up: drained in 20 ms, stopped in 50 ms
          4100 took the lease from a as 1.2: it was free
-         4110 fenced every previous holder in 10ms
+         4110 fenced every previous holder in 10 ms
          4120 a holds the lease
          4120 active as 1.2
          4120 -> Held
-         4320 ready as 1.2 after 3.23s: detect 3s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         4320 ready as 1.2 after 3.23 s: detect 3 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
     check(
         terms(),
@@ -182,7 +182,7 @@ fn a_child_that_never_gets_ready_is_a_reason_to_hand_over() {
          3000 end",
         "10 nobody holds the lease
          20 took the lease as 1.1: it was free
-         30 fenced every previous holder in 10ms
+         30 fenced every previous holder in 10 ms
          40 a holds the lease
          40 active as 1.1
          40 -> Held
@@ -190,7 +190,7 @@ fn a_child_that_never_gets_ready_is_a_reason_to_hand_over() {
          2050 -> Yield
          2100 -> Without
          2110 nobody holds the lease
-         2110 gave the lease up: drained in 0ns, stopped in 50ms",
+         2110 gave the lease up: drained in 0 ms, stopped in 50 ms",
     );
 }
 
@@ -205,7 +205,7 @@ fn one_that_fails_again_and_again_is_held_back() {
          30000 end",
         "10 nobody holds the lease
          20 took the lease as 1.1: it was free
-         30 fenced every previous holder in 10ms
+         30 fenced every previous holder in 10 ms
          40 a holds the lease
          40 active as 1.1
          40 -> Held
@@ -213,9 +213,9 @@ fn one_that_fails_again_and_again_is_held_back() {
          1050 -> Yield
          1100 -> Without
          1110 nobody holds the lease
-         1110 gave the lease up: drained in 0ns, stopped in 50ms
+         1110 gave the lease up: drained in 0 ms, stopped in 50 ms
          4120 took the lease from a as 1.2: it was free
-         4130 fenced every previous holder in 10ms
+         4130 fenced every previous holder in 10 ms
          4140 a holds the lease
          4140 active as 1.2
          4140 -> Held
@@ -223,10 +223,10 @@ fn one_that_fails_again_and_again_is_held_back() {
          5150 -> Yield
          5200 -> Without
          5210 nobody holds the lease
-         5210 gave the lease up: drained in 0ns, stopped in 50ms
-         5210 failed too often: does not take the lease for 10s
+         5210 gave the lease up: drained in 0 ms, stopped in 50 ms
+         5210 failed too often: does not take the lease for 10 s
          15220 took the lease from a as 1.3: it was free
-         15230 fenced every previous holder in 10ms
+         15230 fenced every previous holder in 10 ms
          15240 a holds the lease
          15240 active as 1.3
          15240 -> Held
@@ -234,9 +234,9 @@ fn one_that_fails_again_and_again_is_held_back() {
          16250 -> Yield
          16300 -> Without
          16310 nobody holds the lease
-         16310 gave the lease up: drained in 0ns, stopped in 50ms
+         16310 gave the lease up: drained in 0 ms, stopped in 50 ms
          19320 took the lease from a as 1.4: it was free
-         19330 fenced every previous holder in 10ms
+         19330 fenced every previous holder in 10 ms
          19340 a holds the lease
          19340 active as 1.4
          19340 -> Held
@@ -244,8 +244,8 @@ fn one_that_fails_again_and_again_is_held_back() {
          20350 -> Yield
          20400 -> Without
          20410 nobody holds the lease
-         20410 gave the lease up: drained in 0ns, stopped in 50ms
-         20410 failed too often: does not take the lease for 20s",
+         20410 gave the lease up: drained in 0 ms, stopped in 50 ms
+         20410 failed too often: does not take the lease for 20 s",
     );
 }
 

@@ -20,11 +20,11 @@ fn a_tenure_ends_with_its_history_where_commits_may_be_lost() {
          2250 lease lost: a promoted database may lack what the child believes to be written
          2250 -> Without
          5290 took the lease from a as 2.2: it had run out
-         5300 fenced every previous holder in 10ms
+         5300 fenced every previous holder in 10 ms
          5310 a holds the lease
          5310 active as 2.2
          5310 -> Held
-         5510 ready as 2.2 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         5510 ready as 2.2 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -37,7 +37,7 @@ fn a_tenure_goes_on_where_nothing_can_have_been_lost() {
         "...
          2250 the database was promoted: timeline 2 after 1
          2260 goes on as 2.1 in the promoted database
-         2270 fenced every previous holder in 10ms",
+         2270 fenced every previous holder in 10 ms",
     );
 }
 
@@ -54,11 +54,11 @@ fn it_goes_on_from_frozen_as_well() {
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          5850 the database was promoted: timeline 2 after 1
-         5850 the store answers again after 5.6s
+         5850 the store answers again after 5.6 s
          5860 goes on as 2.1 in the promoted database
-         5860 lease confirmed: child runs again after 2.75s
+         5860 lease confirmed: child runs again after 2.75 s
          5860 -> Held
-         5870 fenced every previous holder in 10ms",
+         5870 fenced every previous holder in 10 ms",
     );
 }
 
@@ -74,11 +74,11 @@ fn it_does_not_go_on_if_the_row_shows_that_something_was_lost() {
          4250 lease lost: a promoted database may lack what the child believes to be written
          4250 -> Without
          7290 took the lease from a as 2.2: it had run out
-         7300 fenced every previous holder in 10ms
+         7300 fenced every previous holder in 10 ms
          7310 a holds the lease
          7310 active as 2.2
          7310 -> Held
-         7510 ready as 2.2 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         7510 ready as 2.2 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -96,7 +96,7 @@ fn it_does_not_go_on_for_somebody_who_was_overtaken() {
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          4600 the database was promoted: timeline 2 after 1
-         4600 the store answers again after 4.35s
+         4600 the store answers again after 4.35 s
          4600 b holds the lease
          4600 lease lost: a promoted database may lack what the child believes to be written
          4600 -> Without",
@@ -114,9 +114,9 @@ fn a_step_into_the_promoted_database_whose_answer_was_lost_is_found() {
         "...
          2250 the database was promoted: timeline 2 after 1
          3250 the store does not answer: no answer in time
-         3310 the store answers again after 1.06s
+         3310 the store answers again after 1.06 s
          3310 goes on as 2.1 in the promoted database
-         3320 fenced every previous holder in 10ms",
+         3320 fenced every previous holder in 10 ms",
     );
 }
 
@@ -138,11 +138,11 @@ fn nobody_acquires_in_a_promoted_database_before_the_old_tenures_have_ended() {
         "10 b holds the lease
          2635 the database was promoted: timeline 2 after 1
          5675 took the lease from b as 2.2: it had run out
-         5685 fenced every previous holder in 10ms
+         5685 fenced every previous holder in 10 ms
          5695 a holds the lease
          5695 active as 2.2
          5695 -> Held
-         5895 ready as 2.2 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         5895 ready as 2.2 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
     let early = Terms { early: Some(Duration::from_millis(500)), ..terms() };
     check(
@@ -156,11 +156,11 @@ fn nobody_acquires_in_a_promoted_database_before_the_old_tenures_have_ended() {
          1700 the holder's session with the store ended
          1710 the database was promoted: timeline 2 after 1
          4750 took the lease from b as 2.2: it had run out
-         4760 fenced every previous holder in 10ms
+         4760 fenced every previous holder in 10 ms
          4770 a holds the lease
          4770 active as 2.2
          4770 -> Held
-         4970 ready as 2.2 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         4970 ready as 2.2 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -172,11 +172,11 @@ fn not_even_if_it_is_free() {
         9000 end",
         "10 nobody holds the lease
          3050 took the lease as 2.1: it was free
-         3060 fenced every previous holder in 10ms
+         3060 fenced every previous holder in 10 ms
          3070 a holds the lease
          3070 active as 2.1
          3070 -> Held
-         3270 ready as 2.1 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         3270 ready as 2.1 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
     check(
         terms(),
@@ -187,10 +187,10 @@ fn not_even_if_it_is_free() {
         5000 child gone
         9000 end",
         "10 b holds the lease
-         3040 waits: the own child is not known to be gone (Unknown)
+         3040 waits: the own child is not known to be gone (it is unknown)
          4235 the database was promoted: timeline 2 after 1
          7275 took the lease from b as 2.2: it had run out
-         7285 fenced every previous holder in 10ms
+         7285 fenced every previous holder in 10 ms
          7295 a holds the lease
          7295 active as 2.2
          7295 -> Held",
@@ -212,11 +212,11 @@ fn an_epoch_is_higher_than_any_ever_seen_though_the_store_forgot() {
          1115 d holds the lease
          2115 the database was promoted: timeline 2 after 1
          5155 took the lease from d as 2.4: it had run out
-         5165 fenced every previous holder in 10ms
+         5165 fenced every previous holder in 10 ms
          5175 a holds the lease
          5175 active as 2.4
          5175 -> Held
-         5375 ready as 2.4 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         5375 ready as 2.4 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -231,11 +231,11 @@ fn a_replaced_database_is_not_listened_to() {
         9500 end",
         "10 nobody holds the lease
          3050 took the lease as 2.1: it was free
-         3060 fenced every previous holder in 10ms
+         3060 fenced every previous holder in 10 ms
          3070 a holds the lease
          3070 active as 2.1
          3070 -> Held
-         3270 ready as 2.1 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms
+         3270 ready as 2.1 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms
          5280 a database on timeline 1 answered though 2 is known: it was replaced and must be stopped
          7140 child frozen: the store was not heard from in time
          7140 -> Frozen

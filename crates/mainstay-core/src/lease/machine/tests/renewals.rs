@@ -16,8 +16,8 @@ fn a_store_that_is_away_for_less_than_the_tenure_costs_nothing() {
          2240 the store does not answer: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
-         4600 the store answers again after 4.35s
-         4600 lease confirmed: child runs again after 1.49s
+         4600 the store answers again after 4.35 s
+         4600 lease confirmed: child runs again after 1.49 s
          4600 -> Held",
     );
 }
@@ -33,8 +33,8 @@ fn a_store_that_is_away_for_longer_costs_a_pause() {
          2240 the store does not answer: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
-         7100 the store answers again after 6.85s
-         7100 lease confirmed: child runs again after 3.99s
+         7100 the store answers again after 6.85 s
+         7100 lease confirmed: child runs again after 3.99 s
          7100 -> Held",
     );
 }
@@ -52,15 +52,15 @@ fn a_store_that_stays_away_costs_the_child() {
          3110 -> Frozen
          8110 lease lost: the store was not heard from for too long
          8110 -> Without
-         15850 the store answers again after 15.6s
+         15850 the store answers again after 15.6 s
          15850 nobody holds the lease
-         15850 gave the lease up: drained in 0ns, stopped in 0ns
+         15850 gave the lease up: drained in 0 ms, stopped in 0 ms
          15860 took the lease from a as 1.2: it was free
-         15870 fenced every previous holder in 10ms
+         15870 fenced every previous holder in 10 ms
          15880 a holds the lease
          15880 active as 1.2
          15880 -> Held
-         16080 ready as 1.2 after 230ms: detect 0ns, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         16080 ready as 1.2 after 230 ms: detect 0 ms, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -89,7 +89,7 @@ fn a_holder_that_was_overtaken_while_it_was_cut_off_never_thaws() {
          2240 the store does not answer: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
-         7100 the store answers again after 6.85s
+         7100 the store answers again after 6.85 s
          7100 b holds the lease
          7100 lease lost: b has it
          7100 -> Without",
@@ -111,12 +111,12 @@ fn a_child_that_may_live_on_keeps_the_lease_from_others() {
          3110 -> Frozen
          8110 lease lost: the store was not heard from for too long
          8110 -> Without
-         8110 waits: the own child is not known to be gone (Unknown)
-         12100 the store answers again after 11.85s
+         8110 waits: the own child is not known to be gone (it is unknown)
+         12100 the store answers again after 11.9 s
          20010 nobody holds the lease
-         20010 gave the lease up: drained in 0ns, stopped in 0ns
+         20010 gave the lease up: drained in 0 ms, stopped in 0 ms
          20020 took the lease from a as 1.2: it was free
-         20030 fenced every previous holder in 10ms
+         20030 fenced every previous holder in 10 ms
          20040 a holds the lease
          20040 active as 1.2
          20040 -> Held",
@@ -165,7 +165,7 @@ fn a_late_renewal_of_an_older_try_is_no_copy() {
         6000 end",
         "...
          2240 the store does not answer: no answer in time
-         2300 the store answers again after 2.05s",
+         2300 the store answers again after 2.05 s",
     );
 }
 
@@ -179,7 +179,7 @@ fn a_renewal_that_is_known_not_to_have_been_done_explains_no_step() {
         3000 end",
         "...
          1250 the store does not answer: connection refused
-         1310 the store answers again after 1.06s
+         1310 the store answers again after 1.06 s
          2310 lease lost: a copy of this machine renews it too
          2310 -> Without",
     );
@@ -217,12 +217,12 @@ fn a_stores_clock_that_is_set_costs_a_blink() {
         6000 clock -3600000
         9000 end",
         "...
-         2250 the store's clock ran 3599.99s ahead of this machine's: it was set, or this machine was paused
+         2250 the store's clock ran 60 min ahead of this machine's: it was set, or this machine was paused
          2250 child frozen until the lease is confirmed: clocks moved apart
          2250 -> Frozen
-         2260 lease confirmed: child runs again after 10ms
+         2260 lease confirmed: child runs again after 10 ms
          2260 -> Held
-         6280 the store's clock was set back by 3599.99s",
+         6280 the store's clock was set back by 60 min",
     );
 }
 
@@ -233,10 +233,10 @@ fn a_machine_that_was_paused_is_not_sure_before_it_has_renewed() {
         "1500 sleeps 2000
         6000 end",
         "...
-         4250 the store's clock ran 1.99s ahead of this machine's: it was set, or this machine was paused
+         4250 the store's clock ran 1.99 s ahead of this machine's: it was set, or this machine was paused
          4250 child frozen until the lease is confirmed: clocks moved apart
          4250 -> Frozen
-         4260 lease confirmed: child runs again after 10ms
+         4260 lease confirmed: child runs again after 10 ms
          4260 -> Held",
     );
 }
@@ -262,7 +262,7 @@ fn without_a_freezer_a_doubt_ends_with_the_tenure() {
         4245 cut
         9000 end",
         "...
-         4250 the store's clock ran 1.99s ahead of this machine's: it was set, or this machine was paused
+         4250 the store's clock ran 1.99 s ahead of this machine's: it was set, or this machine was paused
          4250 child frozen until the lease is confirmed: clocks moved apart
          4250 -> Frozen
          5250 the store does not answer: no answer in time
@@ -288,8 +288,8 @@ fn one_that_is_overtaken_while_its_child_is_not_gone_leaves_the_row_alone() {
          3110 -> Frozen
          8110 lease lost: the store was not heard from for too long
          8110 -> Without
-         8110 waits: the own child is not known to be gone (Unknown)
-         9600 the store answers again after 9.35s
+         8110 waits: the own child is not known to be gone (it is unknown)
+         9600 the store answers again after 9.35 s
          9600 b holds the lease",
     );
     let rig = play(terms(), script);
@@ -319,16 +319,16 @@ fn a_clock_that_keeps_standing_still_is_not_relied_on() {
         3500 sleeps 700
         6000 end",
         "...
-         2950 the store's clock ran 690ms ahead of this machine's: it was set, or this machine was paused
+         2950 the store's clock ran 690 ms ahead of this machine's: it was set, or this machine was paused
          2950 child frozen until the lease is confirmed: clocks moved apart
          2950 -> Frozen
-         2960 lease confirmed: child runs again after 10ms
+         2960 lease confirmed: child runs again after 10 ms
          2960 -> Held
-         4680 the store's clock ran 690ms ahead of this machine's: it was set, or this machine was paused
+         4680 the store's clock ran 690 ms ahead of this machine's: it was set, or this machine was paused
          4680 lease lost: the store's clock ran ahead again: this machine's clock cannot be relied on
          4680 -> Without
          4700 nobody holds the lease
-         4700 gave the lease up: drained in 0ns, stopped in 0ns",
+         4700 gave the lease up: drained in 0 ms, stopped in 0 ms",
     );
 }
 
@@ -361,8 +361,8 @@ fn a_row_that_fails_to_answer_is_told_once() {
          1540 the store does not answer: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
-         3570 the store answers again after 3.32s
-         3570 lease confirmed: child runs again after 460ms
+         3570 the store answers again after 3.32 s
+         3570 lease confirmed: child runs again after 460 ms
          3570 -> Held",
     );
 }

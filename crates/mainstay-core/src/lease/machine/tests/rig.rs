@@ -433,8 +433,8 @@ fn name(request: &Request) -> &'static str {
 const STARTED: &str = "\
 10 nobody holds the lease
 20 took the lease as 1.1: it was free
-30 fenced every previous holder in 10ms
+30 fenced every previous holder in 10 ms
 40 a holds the lease
 40 active as 1.1
 40 -> Held
-240 ready as 1.1 after 230ms: detect 0ns, acquire 10ms, fence 10ms, activate 10ms, start 200ms";
+240 ready as 1.1 after 230 ms: detect 0 ms, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms";

@@ -22,9 +22,9 @@ fn nothing_is_taken_before_the_own_child_is_known_to_be_gone() {
          6000 child gone
          7000 end",
         "10 b holds the lease
-         3040 waits: the own child is not known to be gone (Unknown)
+         3040 waits: the own child is not known to be gone (it is unknown)
          6010 took the lease from b as 1.2: it had run out
-         6020 fenced every previous holder in 10ms
+         6020 fenced every previous holder in 10 ms
          6030 a holds the lease
          6030 active as 1.2
          6030 -> Held",
@@ -40,11 +40,11 @@ fn a_holder_that_is_gone_is_followed_when_its_ttl_has_passed_by_both_clocks() {
         9000 end",
         "10 b holds the lease
          4155 took the lease from b as 1.2: it had run out
-         4165 fenced every previous holder in 10ms
+         4165 fenced every previous holder in 10 ms
          4175 a holds the lease
          4175 active as 1.2
          4175 -> Held
-         4375 ready as 1.2 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         4375 ready as 1.2 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -70,11 +70,11 @@ fn a_stores_clock_that_was_set_back_bars_nobody_for_long() {
         12000 end",
         "10 b holds the lease
          7185 took the lease from b as 1.2: it had run out
-         7195 fenced every previous holder in 10ms
+         7195 fenced every previous holder in 10 ms
          7205 a holds the lease
          7205 active as 1.2
          7205 -> Held
-         7405 ready as 1.2 after 6.29s: detect 6.06s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         7405 ready as 1.2 after 6.29 s: detect 6.06 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -85,13 +85,13 @@ fn a_longer_ttl_of_the_holder_is_waited_for() {
         "0 b takes for 6000
         12000 end",
         "10 b holds the lease
-         10 the holder's ttl is 6s, this member's 3s: give all members the same
+         10 the holder's ttl is 6 s, this member's 3 s: give all members the same
          6080 took the lease from b as 1.2: it had run out
-         6090 fenced every previous holder in 10ms
+         6090 fenced every previous holder in 10 ms
          6100 a holds the lease
          6100 active as 1.2
          6100 -> Held
-         6300 ready as 1.2 after 6.29s: detect 6.06s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         6300 ready as 1.2 after 6.29 s: detect 6.06 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -110,11 +110,11 @@ fn a_holder_whose_session_ended_is_followed_early() {
         "10 b holds the lease
          1600 the holder's session with the store ended
          2110 took the lease from b as 1.2: the holder's session had ended
-         2120 fenced every previous holder in 10ms
+         2120 fenced every previous holder in 10 ms
          2130 a holds the lease
          2130 active as 1.2
          2130 -> Held
-         2330 ready as 1.2 after 1.215s: detect 985ms, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         2330 ready as 1.2 after 1.22 s: detect 985 ms, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -166,11 +166,11 @@ fn where_nobody_takes_over_unasked_an_operator_may_ask_and_the_last_holder_may_r
          9010 reply: done
          9020 switch-over to a was asked for
          9032 took the lease from b as 1.2: it had run out
-         9042 fenced every previous holder in 10ms
+         9042 fenced every previous holder in 10 ms
          9052 a holds the lease
          9052 active as 1.2
          9052 -> Held
-         9252 ready as 1.2 after 8.137s: detect 7.907s, acquire 10ms, fence 10ms, activate 10ms, start 200ms
+         9252 ready as 1.2 after 8.14 s: detect 7.91 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms
          9272 switch-over done",
     );
     check(
@@ -179,11 +179,11 @@ fn where_nobody_takes_over_unasked_an_operator_may_ask_and_the_last_holder_may_r
         9500 end",
         "10 a holds the lease
          3050 took the lease from a as 1.2: it had run out
-         3060 fenced every previous holder in 10ms
+         3060 fenced every previous holder in 10 ms
          3070 a holds the lease
          3070 active as 1.2
          3070 -> Held
-         3270 ready as 1.2 after 3.26s: detect 3.03s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         3270 ready as 1.2 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -200,11 +200,11 @@ fn those_who_go_first_are_given_time_to() {
         9000 end",
         "10 b holds the lease
          3150 took the lease from b as 1.2: it had run out
-         3160 fenced every previous holder in 10ms
+         3160 fenced every previous holder in 10 ms
          3170 a holds the lease
          3170 active as 1.2
          3170 -> Held
-         3370 ready as 1.2 after 3.36s: detect 3.13s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         3370 ready as 1.2 after 3.36 s: detect 3.13 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -226,13 +226,13 @@ fn an_acquisition_whose_answer_was_lost_is_recognised_and_counts_from_when_it_wa
         5000 end",
         "10 b holds the lease
          4040 the store does not answer: no answer in time
-         4100 the store answers again after 1.165s
+         4100 the store answers again after 1.17 s
          4100 took the lease from b as 1.2: it had run out
-         4110 fenced every previous holder in 10ms
+         4110 fenced every previous holder in 10 ms
          4120 a holds the lease
          4120 active as 1.2
          4120 -> Held
-         4320 ready as 1.2 after 4.31s: detect 3.03s, acquire 1.06s, fence 10ms, activate 10ms, start 200ms",
+         4320 ready as 1.2 after 4.31 s: detect 3.03 s, acquire 1.06 s, fence 10 ms, activate 10 ms, start 200 ms",
     );
     check(
         terms(),
@@ -243,13 +243,13 @@ fn an_acquisition_whose_answer_was_lost_is_recognised_and_counts_from_when_it_wa
         9000 end",
         "10 b holds the lease
          4040 the store does not answer: no answer in time
-         4100 the store answers again after 1.165s
+         4100 the store answers again after 1.17 s
          4100 took the lease from b as 1.2: it had run out
-         4110 fenced every previous holder in 10ms
+         4110 fenced every previous holder in 10 ms
          4120 a holds the lease
          4120 active as 1.2
          4120 -> Held
-         4320 ready as 1.2 after 4.31s: detect 3.03s, acquire 1.06s, fence 10ms, activate 10ms, start 200ms",
+         4320 ready as 1.2 after 4.31 s: detect 3.03 s, acquire 1.06 s, fence 10 ms, activate 10 ms, start 200 ms",
     );
     check(
         terms(),
@@ -260,13 +260,13 @@ fn an_acquisition_whose_answer_was_lost_is_recognised_and_counts_from_when_it_wa
         9000 end",
         "10 b holds the lease
          4040 the store does not answer: no answer in time
-         4100 the store answers again after 1.165s
+         4100 the store answers again after 1.17 s
          4100 took the lease from b as 1.2: it had run out
-         4110 fenced every previous holder in 10ms
+         4110 fenced every previous holder in 10 ms
          4120 a holds the lease
          4120 active as 1.2
          4120 -> Held
-         4320 ready as 1.2 after 4.31s: detect 3.03s, acquire 1.06s, fence 10ms, activate 10ms, start 200ms",
+         4320 ready as 1.2 after 4.31 s: detect 3.03 s, acquire 1.06 s, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
 
@@ -323,11 +323,11 @@ fn a_lock_that_is_still_held_on_this_machine_is_tried_for_again() {
         script,
         "10 nobody holds the lease
          1180 took the lease as 1.1: it was free
-         1190 fenced every previous holder in 10ms
+         1190 fenced every previous holder in 10 ms
          1200 a holds the lease
          1200 active as 1.1
          1200 -> Held
-         1400 ready as 1.1 after 1.39s: detect 1.16s, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         1400 ready as 1.1 after 1.39 s: detect 1.16 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
     let rig = play(terms(), script);
     let tried: Vec<&str> = rig.asked.iter().filter(|asked| asked.ends_with("acquire")).map(String::as_str).collect();
@@ -362,13 +362,13 @@ fn a_store_that_refuses_is_tried_again() {
         2000 open
         2600 end",
         "10 the store does not answer: connection refused
-         2210 the store answers again after 2.21s
+         2210 the store answers again after 2.21 s
          2210 nobody holds the lease
          2220 took the lease as 1.1: it was free
-         2230 fenced every previous holder in 10ms
+         2230 fenced every previous holder in 10 ms
          2240 a holds the lease
          2240 active as 1.1
          2240 -> Held
-         2440 ready as 1.1 after 230ms: detect 0ns, acquire 10ms, fence 10ms, activate 10ms, start 200ms",
+         2440 ready as 1.1 after 230 ms: detect 0 ms, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
