@@ -48,6 +48,8 @@ pub struct Status {
     pub row: Option<Row>,
     /// Who looked lately.
     pub members: Vec<Member>,
+    /// When the store said so; what is in a member's `age` was counted then.
+    pub members_at: Moment,
     /// Whether a program that is ending may end.
     pub has_left: bool,
 }
@@ -267,7 +269,8 @@ impl Shell {
         let has_left = self.machine.has_left();
         if answered || self.status.borrow().has_left != has_left {
             let (row, members) = (self.machine.row().cloned(), self.machine.members().to_vec());
-            self.status.send_replace(Status { row, members, has_left });
+            let members_at = self.machine.members_at();
+            self.status.send_replace(Status { row, members, members_at, has_left });
         }
     }
 

@@ -90,7 +90,7 @@ pub struct Member {
     pub name: String,
     /// The higher, the sooner it takes over; 0: never.
     pub priority: u32,
-    /// `holder`, `standby`, `prepared` or `unfit`.
+    /// `holder`, `standby`, `prepared`, `unfit`, or `gone` when it has not looked for too long.
     pub state: String,
     /// How long ago it looked.
     pub ago_s: f64,

@@ -4,7 +4,7 @@ use mainstay_core::lease::{ChildState, Phase, Standing};
 use mainstay_io::clock;
 use mainstay_store::keeper::Counters;
 
-use super::leases::{child_name, phase_name};
+use super::leases::phase_name;
 use super::text::Text;
 use crate::run::leases::{Kept, KeptLease};
 
@@ -88,7 +88,7 @@ fn children(text: &mut Text, kept: &Kept) {
     let mut states = text.gauge("mainstay_guard_child", "1 for the state that the child is in.");
     for (name, status) in guards() {
         for state in STATES {
-            states.int(&[("guard", &name), ("state", child_name(state))], (state == status.child).into());
+            states.int(&[("guard", &name), ("state", &state.to_string())], (state == status.child).into());
         }
     }
     let mut starts = text.counter("mainstay_guard_starts_total", "Times the child was started.");

@@ -123,3 +123,30 @@ fn a_switchover_is_followed_and_cancelled() {
         assert!(history().await.events.iter().any(|event| event.by == "a" && event.text.contains("was asked for")));
     });
 }
+
+/// What the log calls an event, and what docs/operating.md says it does.
+#[test]
+fn every_event_is_documented() {
+    let words = |text: &str, before: &str| -> Vec<String> {
+        let mut words: Vec<_> = text
+            .match_indices(before)
+            .filter_map(|(at, _)| {
+                let word = text.get(at + before.len()..)?.split(['"', '`']).next()?;
+                Some(word.to_owned())
+            })
+            .collect();
+        words.sort();
+        words
+    };
+    let keeper = include_str!("../../../mainstay-store/src/keeper/telling.rs");
+    let (_, matched) = keeper.split_once("pub const fn word").unwrap();
+    let matched = matched.split_once("\n}\n").unwrap().0;
+    let told = [words(matched, "=> \""), words(include_str!("../run/leases/paused.rs"), "event = \"")];
+    let mut told = told.concat();
+    told.sort();
+    let manual = include_str!("../../../../docs/operating.md");
+    let (_, table) = manual.split_once("| event | says |").unwrap();
+    let documented = words(table.split_once("\n\n").unwrap().0, "\n| `");
+    assert_eq!(told, documented);
+    assert!(told.len() > 30, "{told:?}");
+}

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use mainstay_core::lease::{
-    ChildState, LeaseView, Member, MemberState, Name, Nonce, Outcome, Phase, Row, Standing, Wanted,
-};
+use mainstay_core::lease::{LeaseView, Name, Nonce, Outcome, Phase, Row, Standing, Wanted};
 use mainstay_guard::Containment;
 use mainstay_io::clock;
 use mainstay_proxy::access::Stamp;
 use mainstay_store::Entry;
 
-use super::document::{self, Child, Event, History, Lease, Progress, Said, Switchover};
+use super::document::{Child, Event, History, Lease, Progress, Said, Switchover};
+use super::members;
 use crate::run::leases::{Kept, KeptLease};
 
 /// What an operator asked of a lease that cannot be done. The status code and a sentence.
@@ -26,7 +25,13 @@ fn one(kept: &Kept, lease: &KeptLease) -> Lease {
     let LeaseView { holder, token, phase, fresh, .. } = keeper.view().borrow().clone();
     let status = keeper.status().borrow().clone();
     let left = keeper.counters().left(now);
-    let row = status.row.as_ref();
+    let (row, standing) = (status.row.as_ref(), keeper.orders().borrow().standing.clone());
+    let look = members::Look {
+        me: keeper.terms().me.instance,
+        holds: matches!(standing, Standing::Held { .. } | Standing::Frozen { .. } | Standing::Yield { .. }),
+        since: now.since(status.members_at),
+        absent_after: keeper.terms().absent_after(),
+    };
     let switchover = row
         .and_then(|row| row.switch.as_ref())
         .map(|switch| Switchover { id: switch.id.to_string(), to: switch.to.as_ref().map(ToString::to_string) });
@@ -40,34 +45,19 @@ fn one(kept: &Kept, lease: &KeptLease) -> Lease {
         fresh,
         paused_by: row.and_then(|row| row.paused.as_ref()).map(ToString::to_string),
         me: keeper.terms().me.name.to_string(),
-        standing: standing_name(&keeper.orders().borrow().standing).to_owned(),
+        standing: standing_name(&standing).to_owned(),
         left_s: (!left.is_zero()).then_some(left.as_secs_f64()),
         ttl_s: keeper.terms().ttl.as_secs_f64(),
         switchover,
-        members: status.members.iter().map(member).collect(),
+        members: members::show(&status.members, &look),
         child: lease.guard.as_ref().map(|(name, status)| child(name, &status.borrow())),
-    }
-}
-
-fn member(member: &Member) -> document::Member {
-    document::Member {
-        name: member.name.to_string(),
-        priority: member.priority,
-        state: match member.state {
-            MemberState::Standby => "standby",
-            MemberState::Prepared(_) => "prepared",
-            MemberState::Holder => "holder",
-            MemberState::Unfit => "unfit",
-        }
-        .to_owned(),
-        ago_s: member.age.as_secs_f64(),
     }
 }
 
 fn child(guard: &Name, status: &mainstay_guard::Status) -> Child {
     Child {
         guard: guard.to_string(),
-        state: child_name(status.child).to_owned(),
+        state: status.child.to_string(),
         for_s: clock::boot().since(status.since).as_secs_f64(),
         pid: status.pid,
         starts: status.starts,
@@ -188,17 +178,5 @@ const fn standing_name(standing: &Standing) -> &'static str {
         Standing::Held { .. } => "held",
         Standing::Frozen { .. } => "frozen",
         Standing::Yield { .. } => "yield",
-    }
-}
-
-pub(super) const fn child_name(child: ChildState) -> &'static str {
-    match child {
-        ChildState::Gone => "gone",
-        ChildState::Unknown => "unknown",
-        ChildState::Starting => "starting",
-        ChildState::Ready => "ready",
-        ChildState::Unwell => "unwell",
-        ChildState::Frozen => "frozen",
-        ChildState::Stopping => "stopping",
     }
 }

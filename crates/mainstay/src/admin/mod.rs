@@ -8,6 +8,7 @@ pub mod document;
 mod face;
 mod lease_metrics;
 mod leases;
+mod members;
 mod metrics;
 mod place;
 mod process;

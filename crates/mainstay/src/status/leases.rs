@@ -16,6 +16,7 @@ pub(super) fn table(leases: &[Lease]) -> Table {
 fn head(lease: &Lease) -> Vec<Cell> {
     let phase = Cell::left(&lease.phase);
     let phase = match lease.phase.as_str() {
+        _ if !lease.fresh => phase.bad(),
         "ready" => phase.good(),
         "vacant" => phase.bad(),
         _ => phase.fair(),
@@ -50,9 +51,14 @@ fn head(lease: &Lease) -> Vec<Cell> {
 fn why(lease: &Lease) -> Vec<String> {
     let mut why = Vec::new();
     if !lease.fresh {
-        why.push(format!("the store does not answer ({})", lease.store));
+        why.push(format!("the store does not answer ({}): this is the last that was known", lease.store));
     }
-    why.extend(lease.paused_by.as_ref().map(|by| format!("paused by {by}")));
+    why.extend(lease.paused_by.as_ref().map(|by| match lease.phase.as_str() {
+        "vacant" => {
+            format!("PAUSED by {by}, so nobody takes it over: `mainstay resume {}` ends that", lease.name)
+        }
+        _ => format!("paused by {by}"),
+    }));
     why.extend(lease.switchover.as_ref().map(|it| match &it.to {
         Some(to) => format!("switch-over to {to}"),
         None => "switch-over".to_owned(),
@@ -60,7 +66,7 @@ fn why(lease: &Lease) -> Vec<String> {
     if lease.standing == "frozen" {
         why.push("the child is frozen until the lease is confirmed".to_owned());
     }
-    if !lease.members.iter().any(|member| member.priority > 0) && lease.fresh {
+    if !lease.members.iter().any(|member| member.priority > 0 && member.state != "gone") && lease.fresh {
         why.push("nobody guards it".to_owned());
     }
     if let Some(child) = &lease.child {
@@ -74,10 +80,15 @@ fn member(lease: &Lease, one: &Member) -> Vec<Cell> {
     let state = Cell::left(&one.state);
     let state = match one.state.as_str() {
         "holder" => state.good(),
+        "gone" => state.bad(),
         "unfit" if one.priority > 0 => state.fair(),
         _ => state,
     };
-    let own = if one.name == lease.me { "this one".to_owned() } else { format!("seen {} ago", span(one.ago_s)) };
+    let own = match one.state.as_str() {
+        "gone" => format!("last seen {} ago", span(one.ago_s)),
+        _ if one.name == lease.me => "this one".to_owned(),
+        _ => format!("seen {} ago", span(one.ago_s)),
+    };
     let priority = match one.priority {
         0 => "never takes over".to_owned(),
         priority => format!("priority {priority}"),

@@ -171,6 +171,12 @@ impl Machine {
         &self.core.sight.members
     }
 
+    /// When the store answered that.
+    #[must_use]
+    pub fn members_at(&self) -> Moment {
+        self.core.sight.members_answered
+    }
+
     /// Whether nothing keeps a program that is ending ([`super::Wish::Leave`]) any more: it holds nothing, and asked for nothing
     /// whose outcome it does not know.
     #[must_use]

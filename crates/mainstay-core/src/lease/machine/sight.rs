@@ -13,7 +13,7 @@ pub(super) struct Sight {
     pub(super) members: Vec<Member>,
     /// When the look that showed them was sent.
     pub(super) members_asked: Moment,
-    members_answered: Moment,
+    pub(super) members_answered: Moment,
     /// The own clock, when the row was first seen as it is.
     pub(super) unchanged: Moment,
     /// The newest history, and when it was first seen.
