@@ -6,10 +6,11 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use mainstay_core::Moment;
 use mainstay_core::guard::{Action, Ending, Event, Job, Machine, Rules, WellnessRule};
 use mainstay_core::lease::{self, ChildState, Name, Report, Tenure};
+use mainstay_core::{Moment, Span};
 use mainstay_io::clock;
 use tokio::sync::{mpsc, watch};
 
@@ -37,6 +38,8 @@ pub struct Guard {
     alarm: Alarm,
     run: Option<Run>,
     runs: u64,
+    /// The last run.
+    job: Told,
     /// Where the current child's checks run, from its preparation on.
     surroundings: Surroundings,
     checks: Option<Checks>,
@@ -44,6 +47,15 @@ pub struct Guard {
     found: mpsc::Sender<(u64, Found)>,
     report: watch::Sender<Report>,
     status: watch::Sender<Status>,
+}
+
+/// What is said of a run.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    /// What it is called.
+    what: &'static str,
+    /// When it has to have ended, and how long it had for that; `None`: it may go on.
+    by: Option<(Moment, Duration)>,
 }
 
 /// A guard that runs. When it is dropped, the guard is told to leave.
@@ -114,6 +126,7 @@ impl Guard {
             alarm,
             run: None,
             runs: 0,
+            job: Told { what: CHILD, by: None },
             surroundings,
             checks: None,
             said,
@@ -172,7 +185,8 @@ impl Guard {
             self.machine.handle(event, now, &mut actions);
             for action in actions {
                 if let Err(why) = self.perform(action, now) {
-                    self.trouble(why.clone());
+                    tracing::error!(guard = %self.params.name, "{why}");
+                    self.status.send_modify(|status| status.trouble = Some(why.clone()));
                     events.push(Event::Ended(Ending::Failed(why)));
                 }
             }
@@ -193,7 +207,10 @@ impl Guard {
             Action::Freeze { kill_at } => {
                 self.order(Order::Freeze { kill_at }, Limits { freeze_at: Some(now), kill_at });
             }
-            Action::Stop { by } => self.order(Order::Stop { by }, Limits { freeze_at: None, kill_at: by }),
+            Action::Stop { by } => {
+                self.job.by = Some((by, by.since(now)));
+                self.order(Order::Stop { by }, Limits { freeze_at: None, kill_at: by });
+            }
             Action::Kill => self.order(Order::Kill, Limits { freeze_at: None, kill_at: now }),
         }
         Ok(())
@@ -215,6 +232,7 @@ impl Guard {
 
     fn start_run(&mut self, job: Job) -> Result<(), Name> {
         let (what, command) = self.command(&job).ok_or("there is no such command")?;
+        let within = self.within(&job);
         let failed = |error: io::Error| -> Name { format!("could not start {what}: {error}").into() };
         let (until, kill_at, inherit) = match job {
             Job::Before(permit) | Job::Child(permit) => {
@@ -228,6 +246,7 @@ impl Guard {
             Job::After { kill_at } => (kill_at, kill_at, Vec::new()),
         };
         self.runs += 1;
+        self.job = Told { what, by: within.map(|within| (clock::boot() + within, within)) };
         let spec = self.spec(&command, inherit).map_err(failed)?;
         let run = Run::start(spec, &self.lock, &self.alarm, &self.said).map_err(failed)?;
         self.run = Some(run);
@@ -262,9 +281,20 @@ impl Guard {
         Some(match job {
             Job::Prepare { .. } => ("its `prepare` command", hook(&self.params.prepare)?),
             Job::Before(_) => ("its `before` command", hook(&self.params.before)?),
-            Job::Child(_) => ("the child", self.params.run.clone()),
+            Job::Child(_) => (CHILD, self.params.run.clone()),
             Job::After { .. } => ("its `after` command", hook(&self.params.after)?),
         })
+    }
+
+    /// How long a hook may take.
+    fn within(&self, job: &Job) -> Option<Duration> {
+        let hook = match job {
+            Job::Prepare { .. } => &self.params.prepare,
+            Job::Before(_) => &self.params.before,
+            Job::After { .. } => &self.params.after,
+            Job::Child(_) => &None,
+        };
+        hook.as_ref().map(|hook| hook.within)
     }
 
     /// Makes ready what a tenure brings. The descriptors to inherit.
@@ -273,7 +303,7 @@ impl Guard {
         if let Some(path) = &self.params.password_file {
             let password = grant.password.as_ref().map(|password| password.reveal()).unwrap_or_default();
             let written = write_secret(path, password.as_bytes());
-            written.map_err(|error| io::Error::other(format!("write its password to {}: {error}", path.display())))?;
+            written.map_err(|error| io::Error::other(unwritten(path, &error)))?;
         }
         self.surroundings.env = self.fill(Some(tenure), &grant);
         grant.inherit.iter().map(|descriptor| descriptor.try_clone()).collect()
@@ -299,19 +329,7 @@ impl Guard {
                 self.handle(Event::Started);
             }
             Said::Started(_) => {}
-            Said::Ended(ending, left) => {
-                let name = &self.params.name;
-                tracing::info!(guard = %name, "{} {ending}", if guards_child { "the child" } else { "a hook" });
-                if guards_child {
-                    self.checks = None;
-                    self.status.send_modify(|status| status.ended = Some(ending));
-                }
-                if left > 0 {
-                    let text =
-                        format!("it left {left} processes behind, which are killed: it must run in the foreground");
-                    self.trouble(text.into());
-                }
-            }
+            Said::Ended(ending, left) => self.command_ended(ending, left),
             Said::Trouble(text) => self.trouble(text),
             Said::Gone(ending) => {
                 self.run = None;
@@ -320,6 +338,38 @@ impl Guard {
                 self.handle(Event::Ended(ending));
                 self.forget_password();
             }
+        }
+    }
+
+    /// The command of a run has ended; of its other processes, `left` were there.
+    fn command_ended(&mut self, ending: Ending, left: usize) {
+        let (name, what, now) = (&self.params.name, self.job.what, clock::boot());
+        let asked = matches!(self.machine.child(now), ChildState::Stopping);
+        let late = self.job.by.filter(|(by, _)| ending == Ending::Signal(9) && now >= *by);
+        match &ending {
+            Ending::Failed(why) => {
+                tracing::error!(guard = %name, "{what} did not run: {why}");
+                let text = format!("{what} did not run: {why}").into();
+                self.status.send_modify(|status| status.trouble = Some(text));
+            }
+            _ if let Some((_, within)) = late => {
+                tracing::warn!(guard = %name, "{what} did not end within {} and was killed", Span(within));
+            }
+            Ending::Code(0) => tracing::info!(guard = %name, "{what} {ending}"),
+            _ if asked => tracing::info!(guard = %name, "{what} {ending}"),
+            _ => tracing::warn!(guard = %name, "{what} {ending} by itself"),
+        }
+        if self.machine.runs_child() {
+            self.checks = None;
+            self.status.send_modify(|status| status.ended = Some(ending));
+        }
+        if left > 0 {
+            let those = if left == 1 {
+                "1 process behind, which is".into()
+            } else {
+                format!("{left} processes behind, which are")
+            };
+            self.trouble(format!("{what} left {those} killed: it must run in the foreground").into());
         }
     }
 
@@ -348,7 +398,10 @@ impl Guard {
             let changed = status.child != child || status.reason != reason;
             if status.child != child {
                 status.since = now;
-                tracing::info!(guard = %self.params.name, "the child is {child:?}");
+                tracing::info!(guard = %self.params.name, "the child is {child}");
+            }
+            if let (None, Some(reason)) = (&status.reason, &reason) {
+                tracing::warn!(guard = %self.params.name, "the child is not well: {reason}");
             }
             (status.child, status.reason) = (child, reason);
             changed
@@ -439,6 +492,17 @@ fn write_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Why there is no file for a password, and what to do.
+fn unwritten(path: &Path, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => "make the folder, and let this user write there",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room",
+        io::ErrorKind::ReadOnlyFilesystem => "write a `password_file` that is on a disk that can be written",
+        _ => "see to it",
+    };
+    format!("its password cannot be written to {}: {error}; {advice}", path.display())
+}
+
 /// Passes on the last report, however slowly it is taken.
 fn forward(mut from: watch::Receiver<Report>) -> mpsc::Receiver<Report> {
     let (to, reports) = mpsc::channel(1);
@@ -455,3 +519,6 @@ fn forward(mut from: watch::Receiver<Report>) -> mpsc::Receiver<Report> {
 
 /// Messages of a run, and findings, that wait for the guard. Who sends more waits.
 const QUEUE: usize = 64;
+
+/// The child, as logs call it.
+const CHILD: &str = "the child";

@@ -64,8 +64,25 @@ pub(super) fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
         return fail(tell, why, FAILED);
     }
     let error = Command::new(&program).args(words).stdin(Stdio::null()).exec();
-    let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
-    fail(tell, format!("could not run `{}`: {error}", String::from_utf8_lossy(program.as_bytes())), code)
+    let (what, code) = diagnose(&error);
+    fail(tell, format!("could not run `{}`: {error}{what}", String::from_utf8_lossy(program.as_bytes())), code)
+}
+
+/// What to do about it, to stand behind it, and the exit code.
+fn diagnose(error: &std::io::Error) -> (&'static str, u8) {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => (
+            "; write the program's whole path in `run`, and see that the `#!` line of a script names one that is there",
+            NOT_FOUND,
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            ("; let this user execute it (chmod +x), on a file system that is not mounted noexec", NOT_EXECUTABLE)
+        }
+        _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
+            ("; it is no program of this machine: a script needs a `#!` line", NOT_EXECUTABLE)
+        }
+        _ => ("", NOT_EXECUTABLE),
+    }
 }
 
 fn settle(parent: i32, cgroup: Option<PathBuf>, inherited: Inherited) -> Result<(), String> {

@@ -324,6 +324,10 @@ impl Board {
             Standing::Trial => tracing::info!(pool, node, reason, "node is on trial"),
             Standing::Draining => tracing::info!(pool, node, reason, "node is draining"),
             Standing::Out(OutReason::NotLeader) => tracing::info!(pool, node, reason, "node does not lead"),
+            // A step of a takeover or a switch-over; that nobody holds the lease is worth a warning.
+            Standing::Out(OutReason::NotReady) if !self.is_vacant(place) => {
+                tracing::info!(pool, node, reason, "node takes no new work");
+            }
             Standing::Out(_) => tracing::warn!(pool, node, reason, "node is out"),
         }
     }

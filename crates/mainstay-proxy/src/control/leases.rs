@@ -112,6 +112,12 @@ impl Board {
         self.leases.get(name).map(|lease| lease.view.phase)
     }
 
+    /// Whether nobody holds the lease that the node's pool follows.
+    pub(super) fn is_vacant(&self, place: Place) -> bool {
+        let lease = params_of(&self.plan, place).and_then(|(pool, _)| pool.follows());
+        lease.and_then(|name| self.lease_phase(name)) == Some(Phase::Vacant)
+    }
+
     /// What operators are shown of the lease a pool follows.
     pub(super) fn lease_status(&self, pool: usize) -> Option<LeaseStatus> {
         let params = self.plan.pools.get(pool)?;

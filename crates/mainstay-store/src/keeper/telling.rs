@@ -117,7 +117,8 @@ enum Weight {
 
 const fn weight(happening: &Happening) -> Weight {
     match happening {
-        Happening::Renewed { .. } => Weight::Noise,
+        // Each start begins with the second.
+        Happening::Renewed { .. } | Happening::Blocked(None) => Weight::Noise,
         Happening::FenceFailed(_)
         | Happening::Frozen(_)
         | Happening::Lost(_)
