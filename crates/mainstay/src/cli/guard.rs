@@ -20,7 +20,7 @@ pub struct Guard {
     /// File with the password of the store's user.
     #[arg(long, value_name = "FILE")]
     store_password_file: Option<String>,
-    /// Who holds the lease then [default: the host name].
+    /// Who holds the lease then; members on one machine need one each [default: the host name].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// The command is ready when a connection to host:port can be made, or http://host:port/path answers.
@@ -62,9 +62,10 @@ fn config(guard: Guard) -> Config {
         }
     });
     let lease = typed::Lease { renew: maybe(guard.renew), ttl: maybe(guard.ttl), ..typed::Lease::default() };
+    let holder = guard.name;
     let child = typed::Guard {
         lease: some(guard.lease.clone()),
-        name: maybe(guard.name),
+        name: maybe(holder.clone()),
         run: guard.run.into_iter().map(spanned).collect(),
         ready: maybe(ready),
         stop_within: maybe(guard.stop_within),
@@ -79,10 +80,15 @@ fn config(guard: Guard) -> Config {
             password_file: maybe(guard.store_password_file),
             ..typed::Store::default()
         },
-        guards: vec![(spanned(guard.lease.clone()), child)],
+        guards: vec![(spanned(guard_name(&guard.lease, holder.as_deref())), child)],
         leases: vec![(spanned(guard.lease), lease)],
         ..Config::default()
     }
+}
+
+/// One name is guarded once on a machine: members of one lease that share a machine differ in their holder's name.
+fn guard_name(lease: &str, holder: Option<&str>) -> String {
+    holder.map_or_else(|| lease.to_owned(), |holder| format!("{lease}-{holder}"))
 }
 
 fn some<T>(value: T) -> Maybe<T> {

@@ -46,6 +46,11 @@ impl Args {
     pub(crate) fn text(shown: &str, text: String) -> Self {
         Self { file: shown.into(), maps: Vec::new(), admin: None, text: Some(text) }
     }
+
+    /// Whether the program ends with the exit code of the child it guards, whatever ended it.
+    const fn ends_as_child(&self) -> bool {
+        self.text.is_some()
+    }
 }
 
 fn parse_admin(text: &str) -> Result<Admin, String> {

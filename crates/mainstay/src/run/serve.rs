@@ -155,9 +155,10 @@ impl Running<'_> {
             // The others finish what they have; to serve on without it would leave clients unanswered.
             () = lost => (Wish::Drain, Err("a worker has ended by itself".to_owned())),
         };
-        self.end(wish, guards, &mut signals).await;
+        let ends_as_child = self.args.ends_as_child();
+        let code = self.end(wish, guards, &mut signals).await;
         upkeep.abort();
-        result
+        result.map(|own| if own == 0 && ends_as_child { code } else { own })
     }
 
     /// Reads the configuration again whenever somebody asks for it, one after the other.
@@ -224,15 +225,19 @@ impl Running<'_> {
     /// Ends: in good order, or at once.
     ///
     /// Leases are left first, while the front still holds what comes for their pools: it goes on once another leads.
-    async fn end(self, wish: Wish, guards: Guards, signals: &mut Signals) {
+    /// The exit code is that of the guarded children.
+    async fn end(self, wish: Wish, guards: Guards, signals: &mut Signals) -> u8 {
         let within = if wish == Wish::Drain { self.settings.drain } else { Duration::ZERO };
         let leave = if wish == Wish::Drain { guards.leave_within() } else { LEAVE_AT_ONCE.min(guards.leave_within()) };
         self.face.set_phase(Phase::Draining);
         notify::stopping(leave.saturating_add(within));
-        tokio::select! {
-            () = guards.leave(leave) => {}
-            () = signals.impatience() => warn!("children are killed"),
-        }
+        let code = tokio::select! {
+            code = guards.leave(leave) => code,
+            () = signals.impatience() => {
+                warn!("told to end at once: children are killed, and their leases run out by themselves");
+                KILLED
+            }
+        };
         info!(within_s = within.as_secs_f64(), "stopping: what is under way is finished");
         let deadline = async {
             tokio::select! {
@@ -246,6 +251,7 @@ impl Running<'_> {
             Ok(Stopped::Cut) => warn!("stopped; what was still under way was cut"),
             Err(_) => error!("stopped; a worker did not end"),
         }
+        code
     }
 }
 
@@ -269,6 +275,9 @@ const RELOADS_WAITING: usize = 16;
 
 /// How long leaving may take when nothing else is waited for: children are asked to end, not only killed.
 const LEAVE_AT_ONCE: Duration = Duration::from_secs(10);
+
+/// Exit code of a program whose child was killed, as shells give it: 128 and the signal.
+const KILLED: u8 = 137;
 
 /// How long workers may take to end what is cut.
 const UNWIND: Duration = Duration::from_secs(5);

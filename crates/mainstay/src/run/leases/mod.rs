@@ -1,6 +1,7 @@
 //! The leases of this program: one store, a keeper for each lease, and a guard where a child is guarded.
 
 mod params;
+mod paused;
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -77,6 +78,7 @@ pub(super) async fn start(leases: &Leases) -> Result<(Arc<Kept>, Guards), String
             status = Some((name, handle.status.clone()));
             running.push(Running { lease: lease.terms.lease.clone(), handle, keeper: Arc::clone(&keeper) });
         }
+        tokio::spawn(paused::tell(lease.terms.lease.clone(), keeper.view()));
         kept.push(KeptLease { name: lease.terms.lease.clone(), keeper, guard: status });
     }
     let guards = Guards { running, writers };
@@ -137,13 +139,18 @@ impl Guards {
     }
 
     /// Stops the children in order and gives their leases up: each is free for a successor once its child is gone.
-    /// What is not done `within` is left to the sentinels, which kill what is left when this process ends.
-    pub(super) async fn leave(self, within: Duration) {
+    /// What is not done `within` is left to the sentinels, which kill what is left when this process ends. The exit code is
+    /// that of the last child that did not end well; 0 when all did.
+    pub(super) async fn leave(self, within: Duration) -> u8 {
         let Self { mut running, writers } = self;
+        let mut code = 0;
         running.iter().for_each(|guard| guard.handle.stop());
         let all = async {
             for guard in &mut running {
-                guard.handle.ended().await;
+                code = match guard.handle.ended().await {
+                    0 => code,
+                    failed => failed,
+                };
                 let mut status = guard.keeper.status();
                 // It fails when the keeper is gone, and then there is nothing to wait for.
                 let _left = status.wait_for(|status| status.has_left).await;
@@ -159,6 +166,7 @@ impl Guards {
                 warn!("the last lines of a child could not be written");
             }
         }
+        code
     }
 }
 
