@@ -133,7 +133,8 @@ fn pools(service: &Service) -> Vec<PoolId> {
     }
 }
 
-fn is_same(node: &Address, listener: &At) -> bool {
+/// Whether who connects to the node comes to the listener.
+pub(super) fn is_same(node: &Address, listener: &At) -> bool {
     let tcp = |ip: IpAddr, port: u16| match listener {
         At::Tcp(own) => {
             let every =

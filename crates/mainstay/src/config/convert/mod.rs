@@ -7,6 +7,7 @@ mod agree;
 mod checks;
 mod cross;
 mod databases;
+mod guarding;
 mod guards;
 mod http;
 mod leader;
@@ -76,6 +77,7 @@ pub(super) fn convert(
     cross::check(&mut cx, &plan, &built.places, &rules);
     let process = process::convert(&mut cx);
     let leases = leases::convert(&mut cx, folder);
+    guarding::check(&mut cx, &plan, &built.places);
     cx.maps.check(cx.report);
     let databases = cx.databases;
     Converted { plan, process, leases, databases }
