@@ -56,6 +56,7 @@ pub(super) fn read(node: &mut Node<'_>) -> Option<Database> {
         node.note(role.span, message)
             .help("give each a login role of its own, as partya_1 and partya_2 in group partya");
     }
+    own_user(node, url.span, &sslmode);
     let spanned = |value: String| Spanned { value, span: url.span };
     Some(Database {
         store: spanned(format!("postgres://mainstay@{hosts}/mainstay{sslmode}")),
@@ -65,6 +66,16 @@ pub(super) fn read(node: &mut Node<'_>) -> Option<Database> {
         user_from: from(node, "user"),
         password_from: from(node, "password"),
     })
+}
+
+/// The store has a user of its own, of which a node.conf knows nothing.
+fn own_user(node: &mut Node<'_>, url: Span, sslmode: &str) {
+    node.note(url, "Mainstay logs in to this server as its own user, mainstay, of whom this file says nothing")
+        .help("add `password_file = \"FILE\"` to [store], unless the server lets that user in without a password");
+    if sslmode.contains("verify") {
+        node.note(url, "the server's certificate is verified")
+            .help("add `ca = \"FILE\"` to [store], unless it is signed by an authority that the system knows");
+    }
 }
 
 fn url(node: &mut Node<'_>) -> Option<Spanned<String>> {

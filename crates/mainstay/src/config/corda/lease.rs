@@ -16,6 +16,11 @@ pub(super) fn machine(node: &mut Node<'_>, guessed: bool) -> Spanned<String> {
         let span = node.at(&EXCLUSION).map_or(node.start(), |value| value.span);
         return Spanned { value: host_name().unwrap_or_else(|| "localhost".to_owned()), span };
     };
+    if machine.value.trim().is_empty() {
+        node.fault(machine.span, "`machineName` is empty here: nothing tells this machine from the other")
+            .help("write a name, or set the variable it comes from before the command: HOSTNAME=$(hostname)");
+        return machine;
+    }
     if guessed {
         let message = format!("HOSTNAME is not in the environment: this machine's name, {}, is taken", machine.value);
         node.note(machine.span, message).help("a shell has it, but passes it on only after `export HOSTNAME`");
