@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
+use mainstay_core::Span;
 
 use super::{There, USAGE, complain, could_not_ask, encode, print, tell, when};
 use crate::admin::client::{Answer, ask};
@@ -116,8 +117,9 @@ fn refused(it: &Switchover, answer: &Answer) -> ExitCode {
 }
 
 /// Shows what happens until the switch-over has ended.
-fn follow(it: &Switchover, id: &str, after: Duration, mut seen: Option<Event>) -> ExitCode {
+fn follow(it: &Switchover, id: &str, after: Duration, seen: Option<Event>) -> ExitCode {
     let begun = Instant::now();
+    let mut teller = Teller { seen, told: Vec::new(), begun };
     let target = format!("/switchover?lease={}&id={id}", encode(&it.lease));
     let mut unknown_since = None;
     loop {
@@ -128,7 +130,7 @@ fn follow(it: &Switchover, id: &str, after: Duration, mut seen: Option<Event>) -
             // The program that was asked may be the one that is switched away from, and end.
             Err(error) => return could_not_ask(error),
         };
-        seen = tell_new(it, seen, begun);
+        teller.tell(events(it));
         match progress.state.as_str() {
             "done" => return ended(it, &progress, begun, true),
             "refused" | "failed" => return ended(it, &progress, begun, false),
@@ -153,8 +155,7 @@ fn ended(it: &Switchover, progress: &Progress, begun: Instant, good: bool) -> Ex
     if it.there.json {
         return print(&(serde_json::to_string_pretty(progress).unwrap_or_default() + "\n"), good);
     }
-    let after = begun.elapsed().as_secs_f64();
-    let text = format!("{} after {after:.2} s: {}\n", progress.state, clean(&progress.message));
+    let text = format!("{} after {}: {}\n", progress.state, Span(begun.elapsed()), clean(&progress.message));
     if good {
         return print(&text, true);
     }
@@ -162,14 +163,28 @@ fn ended(it: &Switchover, progress: &Progress, begun: Instant, good: bool) -> Ex
     ExitCode::FAILURE
 }
 
-/// Tells what has come into the history since `seen`, and returns the last event.
-fn tell_new(it: &Switchover, seen: Option<Event>, begun: Instant) -> Option<Event> {
-    let all = events(it);
-    let from = seen.as_ref().and_then(|seen| all.iter().rposition(|event| event == seen)).map_or(0, |at| at + 1);
-    for event in all.get(from..).unwrap_or_default() {
-        note(&clean(&format!("{:>8.2} s  {}  {}", begun.elapsed().as_secs_f64(), event.by, event.text)));
+/// Tells of a switch-over what comes into the history, each step once: some are seen, and written, by every member.
+struct Teller {
+    /// The last event that was there.
+    seen: Option<Event>,
+    told: Vec<(String, String)>,
+    begun: Instant,
+}
+
+impl Teller {
+    fn tell(&mut self, all: Vec<Event>) {
+        let last = self.seen.as_ref().and_then(|seen| all.iter().rposition(|event| event == seen));
+        for Event { by, what, text, .. } in all.get(last.map_or(0, |at| at + 1)..).unwrap_or_default() {
+            let step = (what.clone(), text.clone());
+            // Who holds the lease is told by who gives it and who takes it.
+            if what == "holder" || self.told.contains(&step) {
+                continue;
+            }
+            note(&clean(&format!("{:>8.2} s  {by}  {text}", self.begun.elapsed().as_secs_f64())));
+            self.told.push(step);
+        }
+        self.seen = all.into_iter().next_back().or(self.seen.take());
     }
-    all.into_iter().next_back().or(seen)
 }
 
 /// What happened to the lease lately; empty where that cannot be had.
