@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
 mod accounts;
+mod children;
 mod demo;
 mod drills;
 mod edges;
@@ -19,6 +20,7 @@ mod patience;
 mod raw;
 mod retry;
 mod running;
+mod secrets;
 mod several;
 mod tls;
 mod unix;
