@@ -14,7 +14,8 @@
 //! - Guard and sentinel both killed at the same instant leave the child's grandchildren running (the child itself is
 //!   killed by the kernel). The guard that starts next kills them before it reports that the child is gone; on a store
 //!   of one machine they keep the lease's lock until then.
-//! - A sentinel that is stopped while its guard is killed enforces nothing until it goes on.
+//! - A sentinel that is stopped (SIGSTOP) enforces nothing; its guard's alarm does, and when the guard is killed the kernel
+//!   lets the sentinel go on. One that is frozen with its cgroup, by somebody else, stands until it is thawed.
 //! - A guard that is stopped while no run is there keeps the locks of its tenure.
 //!
 //! Read first: [`Guard::start`], [`Params`], [`sentinel`].

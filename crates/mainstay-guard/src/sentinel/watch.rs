@@ -108,6 +108,9 @@ impl Watch {
         children.set_nonblocking(true)?;
         signal_hook::low_level::pipe::register(SIGCHLD, told)?;
         rustix::process::set_child_subreaper(Some(getpid()))?;
+        // One that somebody stopped goes on when its guard dies. The end of the guard's thread that started it says the same,
+        // and does no harm.
+        rustix::process::set_parent_process_death_signal(Some(Signal::CONT))?;
         let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         control.set_nonblocking(true)?;
         let group = Group::open(getpid(), orders.cgroup.as_deref())?;

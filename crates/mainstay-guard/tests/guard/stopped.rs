@@ -7,7 +7,8 @@ use mainstay_testkit::until;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 
-use super::rig::{BOUND, Outside, Place, containments};
+use super::rig::{BOUND, Outside, Place, containments, signal};
+use super::twice::sentinel_of;
 
 #[tokio::test]
 async fn the_lock_of_a_stopped_guard_is_let_go_when_its_child_is_dead() {
@@ -35,6 +36,21 @@ async fn the_lock_of_a_stopped_guard_is_let_go_when_its_child_is_dead() {
         guard.order("leave");
         guard.says("over");
         assert_eq!(guard.place.beats().len(), beats, "{cgroup:?}: it ran again");
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_sentinel_goes_on_when_its_guard_is_killed() {
+    for cgroup in containments() {
+        let place = Place::new();
+        let command = place.child(&["--orphans", "1", "--ignore-term"]);
+        let mut guard = Outside::start(place, &command, cgroup);
+        guard.hold(60_000, 60_000);
+        guard.place.beating(&["main", "orphan-0"]).await;
+        signal(sentinel_of(&guard), Signal::STOP).unwrap();
+        guard.signal(Signal::KILL);
+        guard.ended();
+        guard.place.empty(None).await;
     }
 }
 

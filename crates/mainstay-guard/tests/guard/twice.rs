@@ -39,12 +39,11 @@ async fn the_next_guard_kills_what_is_left() {
         let mut first = Outside::start(place, &command, cgroup);
         first.hold(60_000, 60_000);
         first.place.beating(&["main", "orphan-0", "orphan-1"]).await;
-        // A stopped sentinel does nothing when its guard dies.
-        let sentinel = sentinel_of(&first);
-        signal(sentinel, Signal::STOP).unwrap();
+        // A stopped guard does nothing when its sentinel dies.
+        first.signal(Signal::STOP);
+        signal(sentinel_of(&first), Signal::KILL).unwrap();
         first.signal(Signal::KILL);
         first.ended();
-        signal(sentinel, Signal::KILL).unwrap();
         let at = clock::boot();
         mainstay_testkit::until("orphans", super::rig::BOUND, async || first.place.last_beat() > at).await.unwrap();
         let place = std::mem::replace(&mut first.place, Place::new());
@@ -58,7 +57,7 @@ async fn the_next_guard_kills_what_is_left() {
     }
 }
 
-fn sentinel_of(guard: &Outside) -> u32 {
+pub(crate) fn sentinel_of(guard: &Outside) -> u32 {
     let parent = |pid: u32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
