@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,10 +29,10 @@ impl Locks {
         Self { base: path.to_owned(), held: Arc::default() }
     }
 
-    /// Takes the lock of a lease for a tenure. `None` when somebody else has it, be it only a process that the last holder
+    /// Takes the lock of a lease for a tenure, and says which file it is. `None` when somebody else has it, be it only a process that the last holder
     /// left behind. Gives up what this program had of it before: its child is known to be gone, and if it is not, its
     /// own lock is what refuses this one.
-    pub(super) fn take(&self, lease: &Name, nonce: Nonce) -> io::Result<Option<Arc<OwnedFd>>> {
+    pub(super) fn take(&self, lease: &Name, nonce: Nonce) -> io::Result<Option<FileNumber>> {
         self.release(lease);
         let path = self.path(lease);
         // Others look whether it is held by taking it for a moment.
@@ -43,8 +43,9 @@ impl Locks {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) if is_at(&file, &path)? => {
                     let lock = Arc::new(OwnedFd::from(file));
-                    self.lock_held().insert(lease.clone(), (nonce, Arc::clone(&lock)));
-                    return Ok(Some(lock));
+                    let file = FileNumber::of(&path)?;
+                    self.lock_held().insert(lease.clone(), (nonce, lock));
+                    return Ok(Some(file));
                 }
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) if start.elapsed() > GLANCE => return Ok(None),
@@ -63,6 +64,21 @@ impl Locks {
     /// and the lock may have been somebody else's since.
     pub(super) fn was_let_go(&self, lease: &Name, nonce: Nonce) -> bool {
         self.kept(lease, nonce).is_some_and(|lock| is_let_go(&lock))
+    }
+
+    /// Whether this tenure's lock is on a file that was removed or replaced, so that it locks nobody out.
+    pub(super) fn is_astray(&self, lease: &Name, nonce: Nonce) -> bool {
+        let path = self.path(lease);
+        self.kept(lease, nonce).is_some_and(|lock| !is_at(&lock, &path).unwrap_or(false))
+    }
+
+    /// The file that locks the lease for whoever opens it now, if there is one.
+    pub(super) fn file(&self, lease: &Name) -> io::Result<Option<FileNumber>> {
+        match FileNumber::of(&self.path(lease)) {
+            Ok(number) => Ok(Some(number)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn kept(&self, lease: &Name, nonce: Nonce) -> Option<Arc<OwnedFd>> {
@@ -114,12 +130,25 @@ fn is_let_go(lock: &Arc<OwnedFd>) -> bool {
 }
 
 /// Whether the file is still the one of this name: a lock on one that somebody removed locks nobody out.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let own = file.metadata()?;
-    match std::fs::metadata(path) {
-        Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
+fn is_at(file: impl AsFd, path: &Path) -> io::Result<bool> {
+    let own = rustix::fs::fstat(file)?;
+    match FileNumber::of(path) {
+        Ok(there) => Ok(there == FileNumber { device: own.st_dev, number: own.st_ino }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// Which file it is, whatever it is called. None has the number of another that is still open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileNumber {
+    pub(super) device: u64,
+    pub(super) number: u64,
+}
+
+impl FileNumber {
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        std::fs::metadata(path).map(|about| Self { device: about.dev(), number: about.ino() })
     }
 }
 
@@ -136,7 +165,8 @@ mod tests {
         let (mine, other) = (Locks::beside(&dir.path().join("db")), Locks::beside(&dir.path().join("db")));
         let lease: Name = "bank/a".into();
         assert!(mine.is_free(&lease), "nobody ever had it");
-        let child = mine.take(&lease, Nonce(1)).unwrap().unwrap().try_clone().unwrap();
+        assert!(mine.take(&lease, Nonce(1)).unwrap().is_some());
+        let child = mine.held(&lease, Nonce(1)).unwrap().try_clone().unwrap();
         assert!(other.take(&lease, Nonce(2)).unwrap().is_none());
         assert!(mine.held(&lease, Nonce(2)).is_none());
         mine.release_of(&lease, Nonce(1));
@@ -148,11 +178,26 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_on_a_file_that_is_not_there_any_more_is_astray() {
+        let dir = tempfile::tempdir().unwrap();
+        let locks = Locks::beside(&dir.path().join("db"));
+        let (lease, file): (Name, _) = ("bank".into(), dir.path().join("db.bank.lock"));
+        let number = locks.take(&lease, Nonce(1)).unwrap();
+        assert!(!locks.is_astray(&lease, Nonce(1)) && locks.file(&lease).unwrap() == number);
+        std::fs::remove_file(&file).unwrap();
+        assert!(locks.is_astray(&lease, Nonce(1)) && locks.file(&lease).unwrap().is_none());
+        std::fs::write(&file, "").unwrap();
+        assert!(locks.is_astray(&lease, Nonce(1)) && locks.file(&lease).unwrap() != number);
+        assert!(!locks.is_astray(&lease, Nonce(2)), "another tenure's");
+    }
+
+    #[test]
     fn a_lock_that_was_let_go_is_never_taken_for_held() {
         let dir = tempfile::tempdir().unwrap();
         let (mine, other) = (Locks::beside(&dir.path().join("db")), Locks::beside(&dir.path().join("db")));
         let lease: Name = "bank".into();
-        let child = mine.take(&lease, Nonce(1)).unwrap().unwrap().try_clone().unwrap();
+        assert!(mine.take(&lease, Nonce(1)).unwrap().is_some());
+        let child = mine.held(&lease, Nonce(1)).unwrap().try_clone().unwrap();
         assert!(mine.held(&lease, Nonce(1)).is_some() && !mine.was_let_go(&lease, Nonce(1)));
         flock(&child, FlockOperation::Unlock).unwrap();
         assert!(mine.held(&lease, Nonce(1)).is_none() && mine.was_let_go(&lease, Nonce(1)));

@@ -5,6 +5,7 @@
 
 mod lock;
 mod open;
+mod removed;
 mod rows;
 mod steps;
 mod trouble;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::removed;
 use super::trouble::sentence;
 use crate::FileFault;
 
@@ -32,6 +33,13 @@ impl Database {
 
 /// Opens the file and sees that it is ours; makes it when it is not there.
 pub(super) fn open(path: &Path, timeout: Duration) -> Result<Database, FileFault> {
+    if let Some(pid) = removed::user(path) {
+        return Err(FileFault(format!(
+            "{} or a lock beside it was removed while process {pid} used it, which may hold a lease: end that process \
+             first (Mainstay, or what it guards)",
+            path.display()
+        )));
+    }
     is_fit(path)?;
     let boot = fs::read_to_string(BOOT_ID);
     let boot = boot.map_err(|error| FileFault(format!("{BOOT_ID} cannot be read: {error}")))?.trim().to_owned();
@@ -138,6 +146,7 @@ fn ready(connection: &mut Connection, boot: &str) -> rusqlite::Result<Found> {
         step.pragma_update(None, "application_id", APPLICATION_ID)?;
         step.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
+    step.execute_batch(LOCKS)?;
     let last: Option<String> = step.query_row("SELECT max(boot) FROM machine", [], |row| row.get(0))?;
     if last.as_deref() != Some(boot) {
         step.execute_batch("DELETE FROM machine; DELETE FROM member; UPDATE lease SET expires_at = 0, seq = seq + 1")?;
@@ -164,6 +173,9 @@ CREATE TABLE history (
 CREATE INDEX history_of_lease ON history (lease, id);
 CREATE TABLE machine (boot TEXT NOT NULL) STRICT;
 ";
+/// Made in files that are without it, too: nobody who does not know it is disturbed by it.
+const LOCKS: &str = "
+CREATE TABLE IF NOT EXISTS lock (lease TEXT PRIMARY KEY, device INTEGER NOT NULL, number INTEGER NOT NULL) STRICT";
 const SCHEMA_VERSION: i64 = 1;
 /// What tells a store from other SQLite files: \"Mnst\".
 const APPLICATION_ID: i64 = 0x4d6e_7374;

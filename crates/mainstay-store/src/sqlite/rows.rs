@@ -6,6 +6,7 @@ use mainstay_core::lease::{Member, Name, Nonce, Row, RowState, Serving, Settled,
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension as _, Result, params};
 
+use super::lock::FileNumber;
 use crate::{Entry, words};
 
 /// A file has one history, for ever.
@@ -48,6 +49,22 @@ pub(super) fn write(connection: &Connection, lease: &Name, row: &Row) -> Result<
         outcome.map(|(word, _)| word),
         outcome.and_then(|(_, reason)| reason),
     ])?;
+    Ok(())
+}
+
+/// The file of the lock of the last tenure.
+pub(super) fn lock(connection: &Connection, lease: &Name) -> Result<Option<FileNumber>> {
+    let mut query = connection.prepare_cached("SELECT device, number FROM lock WHERE lease = ?1")?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(FileNumber { device: row.get::<_, i64>(0)?.cast_unsigned(), number: row.get::<_, i64>(1)?.cast_unsigned() })
+    };
+    query.query_row([&**lease], read).optional()
+}
+
+/// Notes which file the lock of a new tenure is on.
+pub(super) fn note_lock(connection: &Connection, lease: &Name, file: FileNumber) -> Result<()> {
+    let mut write = connection.prepare_cached("REPLACE INTO lock (lease, device, number) VALUES (?1, ?2, ?3)")?;
+    write.execute(params![&**lease, file.device.cast_signed(), file.number.cast_signed()])?;
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! One request as one transaction.
 
+use std::io;
 use std::time::Duration;
 
-use mainstay_core::lease::{Answer, Failure, Member, Name, Nonce, Request, Row, RowState, Stamp};
+use mainstay_core::lease::{Answer, Failure, Member, MemberState, Name, Nonce, Request, Row, RowState, Stamp};
 use rusqlite::{Transaction, TransactionBehavior};
 
 use super::lock::Locks;
@@ -127,6 +128,12 @@ fn decide(
         }
         (None, _) => return Err(Stop::Because(format!("the store has no lease `{lease}`: nobody guards it yet"))),
     };
+    if goes_on(request, &row) && astray(locks, lease, &row) {
+        // Nobody is locked out any more, and the child still runs: it is stopped at once, and the row stays as it is until
+        // it has expired.
+        let row = Row { state: RowState::Free, ..row };
+        return Ok((Answer::Overtaken { row, timeline, clock }, None));
+    }
     if let Request::Look { me } = request {
         let same = |member: &Member| Member { age: me.age, ..member.clone() } == *me;
         let known = rows::members(step, lease, now)?.iter().any(same);
@@ -149,19 +156,41 @@ fn decide(
     let Some(new) = apply(&row, request, timeline, now) else {
         return Ok((Answer::Overtaken { row, timeline, clock }, None));
     };
-    if let Request::Acquire { nonce, .. } = request
-        && locks
-            .take(lease, *nonce)
-            .map_err(|error| Stop::Because(format!("the lock of lease `{lease}`: {error}")))?
-            .is_none()
-    {
-        return Ok((Answer::Overtaken { row, timeline, clock }, None));
+    if let Request::Acquire { nonce, .. } = request {
+        let told = |error: io::Error| Stop::Because(format!("the lock of lease `{lease}`: {error}"));
+        // Where the file of the holder's lock was removed or replaced, only time tells that its child stands still.
+        let known = rows::lock(step, lease)?;
+        let same = known.is_none() || known == locks.file(lease).map_err(told)?;
+        if row.state != RowState::Free && row.expires_at >= now && !same {
+            return Ok((Answer::Overtaken { row, timeline, clock }, None));
+        }
+        let Some(file) = locks.take(lease, *nonce).map_err(told)? else {
+            return Ok((Answer::Overtaken { row, timeline, clock }, None));
+        };
+        rows::note_lock(step, lease, file)?;
     }
     if new != row {
         rows::write(step, lease, &new)?;
     }
     let news = crate::semantics::is_news(&row, &new).then(|| new.clone());
     Ok((Answer::Done { row: new, timeline, clock, members: Vec::new() }, news))
+}
+
+/// Whether who asks holds the lease, and means to go on.
+fn goes_on(request: &Request, row: &Row) -> bool {
+    match request {
+        Request::Look { me } => me.state == MemberState::Holder,
+        other => tenure(other) == Some(row.nonce),
+    }
+}
+
+/// Whether the lock of the row's tenure is this program's, and on a file that is not there any more.
+fn astray(locks: &Locks, lease: &Name, row: &Row) -> bool {
+    let astray = row.state != RowState::Free && locks.is_astray(lease, row.nonce);
+    if astray {
+        tracing::warn!(%lease, "the file of its lock was removed or replaced while it was in use: the tenure ends");
+    }
+    astray
 }
 
 /// The tenure that a request goes on with.

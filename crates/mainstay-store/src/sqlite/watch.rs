@@ -28,6 +28,8 @@ struct Watched {
     members: Vec<Member>,
     /// The tenure whose end was told.
     gone: Option<Nonce>,
+    /// The tenure of this program whose lock's file was seen to be missing.
+    astray: Option<Nonce>,
     receivers: Vec<mpsc::Sender<Hint>>,
 }
 
@@ -87,6 +89,12 @@ impl Watched {
     /// A row that says that somebody holds the lease, while nobody has its lock, is that of a holder that is gone.
     fn look_at_lock(&mut self, lease: &Name, locks: &Locks) {
         let holder = self.row.as_ref().filter(|row| row.state != RowState::Free).map(|row| row.nonce);
+        if let Some(nonce) = holder.filter(|nonce| self.astray != Some(*nonce))
+            && locks.is_astray(lease, nonce)
+        {
+            self.astray = Some(nonce);
+            self.say(Hint::Look);
+        }
         if holder.is_none() || holder == self.gone || !locks.is_free(lease) {
             return;
         }

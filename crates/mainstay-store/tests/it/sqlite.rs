@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use mainstay_core::lease::{Answer, Failure, Nonce, Request, RowState, Version};
 use mainstay_store::{Location, Settings, Store, open};
+use mainstay_testkit::until;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
-use crate::suite::{HOUR, SECOND, acquire, activate, answer, conforms, done, is_certain, look, name, row_of};
+use crate::suite::{HOUR, SECOND, acquire, activate, answer, conforms, done, is_certain, look, name, renew, row_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_conforms() {
@@ -73,6 +74,57 @@ async fn a_tenure_ends_with_its_lock() {
     }
     let version = Version { epoch: row.epoch, seq: row.seq };
     assert_eq!(done(&*two, &lease, acquire(version, Nonce(3), "b", HOUR)).await.nonce, Nonce(3));
+}
+
+#[tokio::test]
+async fn a_lock_whose_file_is_gone_ends_the_tenure_and_is_followed_only_in_time() {
+    // Removed, and replaced by another.
+    for (nonce, replaced) in [(1, false), (3, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mainstay.db");
+        let lock = dir.path().join("mainstay.db.a.lock");
+        let (one, two, lease) = (store(&path), store(&path), name("a"));
+        let row = row_of(&look(&*one, &lease, 1).await);
+        let version = Version { epoch: row.epoch, seq: row.seq };
+        let taken = done(&*one, &lease, acquire(version, Nonce(nonce), "a", TERM)).await;
+        let taken = done(&*one, &lease, activate(&taken, TERM)).await;
+        let child = one.grant(&lease, Nonce(nonce)).lock.expect("it is held").try_clone().unwrap();
+        fs::remove_file(&lock).unwrap();
+        if replaced {
+            fs::write(&lock, "").unwrap();
+        }
+        let told = answer(&*one, &lease, renew(&taken, TERM)).await;
+        assert!(matches!(&told, Answer::Overtaken { row, .. } if row.state == RowState::Free), "{told:?}");
+        assert_eq!(row_of(&look(&*two, &lease, 2).await), taken, "others see it as held");
+        let early = |early| Request::Acquire {
+            seen: Version { epoch: taken.epoch, seq: taken.seq },
+            timeline: taken.timeline,
+            epoch_at_least: 0,
+            nonce: Nonce(nonce + 1),
+            holder: name("b"),
+            ttl: Duration::ZERO,
+            early,
+        };
+        let refused = answer(&*two, &lease, early(true)).await;
+        assert!(matches!(refused, Answer::Overtaken { .. }), "its child may run: {refused:?}");
+        until("it does not expire", SECOND * 20, async || {
+            matches!(answer(&*two, &lease, early(false)).await, Answer::Done { .. })
+        })
+        .await
+        .unwrap();
+        drop(child);
+    }
+}
+
+#[tokio::test]
+async fn a_removed_store_that_somebody_uses_is_not_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mainstay.db");
+    let one = store(&path);
+    look(&*one, &name("a"), 1).await;
+    fs::remove_file(&path).unwrap();
+    check(&path, "was removed while process");
+    assert!(!path.exists());
 }
 
 #[tokio::test]
@@ -193,6 +245,9 @@ async fn a_start_of_the_machine_ends_every_tenure() {
 fn store(path: &Path) -> Arc<dyn Store> {
     open(&Settings::new(Location::Sqlite(path.to_owned()))).unwrap()
 }
+
+/// How long a tenure lasts that is to run out.
+const TERM: Duration = Duration::from_secs(2);
 
 fn check(path: &Path, expect: &str) {
     let fault = open(&Settings::new(Location::Sqlite(path.to_owned()))).unwrap_err().to_string();
