@@ -8,7 +8,7 @@
 //! password or token is part of any error or `Debug` output. It never overwrites a private key that is in use: what
 //! replaces one is written beside it first.
 //!
-//! Read [`authority`] first.
+//! Read first: [`authority`].
 
 pub mod authority;
 mod error;

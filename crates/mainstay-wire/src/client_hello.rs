@@ -57,13 +57,13 @@ fn handshake(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Hello> {
         } else {
             joined.to_mut().extend_from_slice(piece);
         }
-        if let Some(wanted) = wanted(&joined)? {
-            if joined.len() >= wanted {
-                return Ok(match joined {
-                    Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(MESSAGE_HEAD..wanted).unwrap_or_default()),
-                    Cow::Owned(bytes) => Cow::Owned(bytes.get(MESSAGE_HEAD..wanted).unwrap_or_default().to_vec()),
-                });
-            }
+        if let Some(wanted) = wanted(&joined)?
+            && joined.len() >= wanted
+        {
+            return Ok(match joined {
+                Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(MESSAGE_HEAD..wanted).unwrap_or_default()),
+                Cow::Owned(bytes) => Cow::Owned(bytes.get(MESSAGE_HEAD..wanted).unwrap_or_default().to_vec()),
+            });
         }
         if !whole {
             return Err(Hello::More);

@@ -172,6 +172,7 @@ mod tests {
             first_byte: None,
             end: Duration::from_millis(1),
             reason: None,
+            identity: None,
         }
     }
 

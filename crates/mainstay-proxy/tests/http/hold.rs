@@ -169,7 +169,7 @@ async fn a_planned_switch_over_fails_no_request() {
     answer(&mut idle_up, "idle").await;
     read_until(&mut idle, b"idle").await;
     let (tell, mut told) = tokio::sync::watch::channel(None);
-    let views = lease.watch().remove("l").unwrap();
+    let views = lease.watch().remove("l").unwrap().view;
     front.control().tell_quiet("l".into(), views, move |quiet| {
         tell.send_replace(Some(quiet));
     });

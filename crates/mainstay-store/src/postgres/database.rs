@@ -312,9 +312,8 @@ impl Asker {
         let has_primary = |sight: &Sight| matches!(sight.choice, Choice::Primary { answers: true, .. });
         if has_primary(&self.sight.borrow_and_update()) {
             let gone = self.sight.wait_for(|sight| !has_primary(sight));
-            if timeout(apart(self.every), gone).await.is_ok() {
-                return;
-            }
+            // Either way it is time to ask.
+            let _gone = timeout(apart(self.every), gone).await;
         } else {
             sleep(apart(self.every.min(HURRIED))).await;
         }

@@ -108,8 +108,7 @@ mod tests {
             assert_eq!((found.0, found.2.as_str()), (framing, back), "{}", found.1);
         };
         let grpc = ":method:POST\n:scheme:http\n:path:/a.B/C\n:authority:ledger:4001\nte:trailers\nx-bin:AAE=";
-        let back = grpc.replace("x-bin", "x-bin");
-        check(grpc, false, Framing::Chunked, &back);
+        check(grpc, false, Framing::Chunked, grpc);
         let get = ":method:GET\n:scheme:http\n:path:/a%2Fb?c=+d\n:authority:a\ncookie:a=1\nx:y\ncookie:b=2";
         check(
             get,

@@ -31,7 +31,7 @@ async fn asked(ask: Ask, answer: Vec<u8>) -> (String, Result<(), CheckFault>) {
         }
         String::from_utf8(request).unwrap()
     });
-    let job = Job { ask, endpoints, host: "node:9000".to_owned(), timeout: Duration::from_secs(20) };
+    let job = Job { ask, endpoints, host: "node:9000".to_owned(), timeout: Duration::from_secs(20), tls: None };
     let result = run(&job).await;
     (in_time("the node", node).await.unwrap(), result)
 }
@@ -199,6 +199,7 @@ async fn addresses_are_tried_in_order() {
         endpoints: addresses.iter().map(|address| Endpoint::Tcp(*address)).collect(),
         host: String::new(),
         timeout: Duration::from_secs(10),
+        tls: None,
     };
     assert_eq!(run(&at(&[closed, open])).await, Ok(()));
     assert_eq!(run(&at(&[closed, closed])).await, Err(CheckFault::Connect(ErrorKind::ConnectionRefused)));
