@@ -23,4 +23,5 @@ mod running;
 mod secrets;
 mod several;
 mod tls;
+mod two;
 mod unix;

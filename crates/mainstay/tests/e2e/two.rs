@@ -1,0 +1,96 @@
+//! HTTP/2 and gRPC, judged by programs of others.
+
+use std::time::Duration;
+
+use mainstay::demo::stage::Front;
+use mainstay_testkit::{Grpc, Launch, Trouble, h2spec_binary, skipped};
+
+use crate::kit::{dir, exe, perform};
+
+/// The fixture, or `None` when the test is to be skipped, which has been said.
+fn had<T>(test: &str, fixture: Result<T, Trouble>) -> Option<T> {
+    match fixture {
+        Ok(fixture) => Some(fixture),
+        Err(Trouble::Missing(why)) => {
+            skipped(test, &why);
+            None
+        }
+        Err(trouble) => panic!("{trouble}"),
+    }
+}
+
+#[test]
+fn the_listener_conforms_strictly() {
+    let built = perform_long(h2spec_binary());
+    let Some(h2spec) = had("the_listener_conforms_strictly", built) else { return };
+    perform(async {
+        let dir = dir();
+        let admin = dir.file(Front::ADMIN);
+        let text = |at| {
+            format!(
+                "[admin]\nat = \"unix:{}\"\n[listen.front]\nat = \"{at}\"\nreply = 200\nbody = \"hello, hello\"\n",
+                admin.display()
+            )
+        };
+        let front = Front::start(exe(), &dir, text).await.expect("a front starts");
+        let port = front.at().port().to_string();
+        let words = ["-h", "127.0.0.1", "-p", &port, "-o", "2", "--strict"].map(str::to_owned);
+        let log = dir.file("h2spec.log");
+        // It fails as a whole by the one case that is judged below.
+        let _one_fails = Launch::new("h2spec", &h2spec).args(words).run(&log, Duration::from_secs(240)).await;
+        let said = std::fs::read_to_string(&log).expect("a report");
+        let failed: Vec<_> = said.lines().filter(|line| line.contains('×')).map(str::trim).collect();
+        // What is no preface is HTTP/1 on a port that takes both, and is told so in HTTP/1.
+        let is_known = |line: &&str| line.ends_with("Sends invalid connection preface");
+        assert!(failed.iter().all(is_known), "{failed:#?}");
+        assert!(said.contains("146 tests, 145 passed, 0 skipped, 1 failed"), "{said}");
+    });
+}
+
+#[test]
+fn grpc_interoperates_in_every_case() {
+    let built = perform_long(Grpc::binaries());
+    let Some(grpc) = had("grpc_interoperates_in_every_case", built) else { return };
+    perform(async {
+        let dir = dir();
+        let (_server, node) = grpc.serve(&dir.file("server.log")).await.expect("a server");
+        let admin = dir.file(Front::ADMIN);
+        let text = |at| {
+            format!(
+                "[admin]\nat = \"unix:{}\"\n[pool.calls]\nnodes = [\"127.0.0.1:{node}\"]\n\
+                 check = {{ grpc = \"participant\" }}\n[listen.front]\nat = \"{at}\"\nto = \"grpc://calls\"\n",
+                admin.display()
+            )
+        };
+        let front = Front::start(exe(), &dir, text).await.expect("a front starts");
+        for case in CASES {
+            let played = grpc.play(case, front.at().port(), &dir.file(case)).await;
+            played.unwrap_or_else(|trouble| panic!("{case}: {trouble}"));
+        }
+    });
+}
+
+/// Builds a fixture, which may take longer than a test may.
+fn perform_long<T>(building: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(building)
+}
+
+/// All that pass without anything between client and server.
+const CASES: &[&str] = &[
+    "empty_unary",
+    "large_unary",
+    "client_streaming",
+    "server_streaming",
+    "ping_pong",
+    "empty_stream",
+    "timeout_on_sleeping_server",
+    "cancel_after_begin",
+    "cancel_after_first_response",
+    "custom_metadata",
+    "special_status_message",
+    "status_code_and_message",
+    "unimplemented_method",
+    "unimplemented_service",
+    "rpc_soak",
+    "channel_soak",
+];
