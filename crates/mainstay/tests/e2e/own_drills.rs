@@ -49,10 +49,13 @@ fn a_pair_that_runs_is_struck_and_judged() {
         let audit = format!("sqlite:{}", pair.dir.file("data.db").display());
         let query = "SELECT token FROM writes ORDER BY rowid";
         let more = ["--yes", "--json", "--rate", "50", "--probe", &probe, "--audit", &audit, "--audit-query", query];
-        let (mut holder, mut takeovers) = ("a", 0);
-        for (kind, moves) in
-            [("kill-child", true), ("double-start", false), ("switchover", true), ("freeze-guard", true)]
-        {
+        // On a file, who was frozen may be the first to take the lease again when it wakes.
+        for (kind, moves, holder) in [
+            ("double-start", false, Some("a")),
+            ("switchover", true, Some("b")),
+            ("kill-child", true, Some("a")),
+            ("freeze-guard", true, None),
+        ] {
             let said = drill(kind, &files, &more).await;
             let report = report(&said);
             assert_eq!((said.code, &report["passed"]), (Some(0), &true.into()), "{report:#}");
@@ -61,13 +64,10 @@ fn a_pair_that_runs_is_struck_and_judged() {
             assert_eq!((&report["stale_writes"], &report["overlaps"]), (&0.into(), &0.into()), "{report:#}");
             assert!(report["rows"].as_u64() > Some(20) && report["requests"].as_u64() > Some(20), "{report:#}");
             assert_eq!(run["ready_ms"].is_number(), moves, "{report:#}");
-            if moves {
-                holder = if holder == "a" { "b" } else { "a" };
-                takeovers += 1;
+            if let Some(holder) = holder {
+                pair.leads(&pair.b, holder).await;
             }
-            pair.leads(&pair.b, holder).await;
         }
-        assert_eq!((holder, takeovers), ("b", 3));
         load.finish();
     });
 }

@@ -71,6 +71,10 @@ impl Crew {
     /// The holder, if everything is as it should be before a failure.
     pub(super) async fn target(&self, kind: Kind) -> Result<Target, Mishap> {
         let refused = |why: String| Mishap::new(format!("{} was not begun", kind.name()), why);
+        // Not everybody has heard of a pause at the same time.
+        if let Some(by) = self.seen(None).await.into_iter().find_map(|lease| lease.paused_by) {
+            return Err(refused(format!("`{}` was paused by {by}: nobody would take over", self.lease)));
+        }
         for (at, member) in self.members.iter().enumerate() {
             let Some(file) = &member.file else { continue };
             let status = member.status().await.map_err(|why| why.mishap(member))?;
@@ -117,9 +121,6 @@ fn unfit(lease: &Lease, kind: Kind) -> Option<String> {
     let name = &lease.name;
     if !lease.fresh {
         return Some(format!("the store of `{name}` does not answer ({})", lease.store));
-    }
-    if let Some(by) = &lease.paused_by {
-        return Some(format!("`{name}` was paused by {by}: nobody would take over"));
     }
     if lease.phase != "ready" {
         return Some(format!("the node of `{name}` is not ready: {}", lease.phase));

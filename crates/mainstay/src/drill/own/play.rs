@@ -118,16 +118,16 @@ async fn watch(
     Ok((active, ready))
 }
 
-/// Waits until the one it was done to is a member again. A killed Mainstay may stay away: that is its supervisor's affair.
+/// Waits until the one it was done to is a member again: one that waits, or, if nobody was faster, the holder. A killed
+/// Mainstay may stay away: that is its supervisor's affair.
 async fn come_back(order: &Order<'_>, crew: &Crew, target: &Target, run: &mut Run) {
-    let is_waiting = async || {
+    let is_member = async || {
         crew.seen(None).await.iter().any(|lease| {
-            lease.me == target.lease.me
-                && lease.fresh
-                && lease.child.as_ref().is_some_and(|child| child.state == "gone")
+            let settled = lease.child.as_ref().is_some_and(|child| matches!(child.state.as_str(), "gone" | "ready"));
+            lease.me == target.lease.me && lease.fresh && settled
         })
     };
-    if until("it does not come back", order.args.back_within, is_waiting).await.is_ok() {
+    if until("it does not come back", order.args.back_within, is_member).await.is_ok() {
         return;
     }
     if order.kind == Kind::KillGuard {
