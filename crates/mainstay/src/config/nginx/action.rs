@@ -124,6 +124,9 @@ impl Build<'_> {
         let pass = pass::http(directive, &mut self.pools, self.report);
         let scope = &location.scope;
         let span = directive.span();
+        if let Some(pass) = pass.as_ref().filter(|pass| pass.secure) {
+            self.nodes_tls(pass.pool, &pass.host, scope, directive.arg_span(0));
+        }
         // All that stands in the block is read, also when nobody can say where its requests go.
         let fields = self.fields(scope, pass.as_ref(), server);
         let retry = rules::retry(scope, span, self.report);
@@ -244,6 +247,9 @@ impl Build<'_> {
             return None;
         };
         let pass = pass::http(directive, &mut self.pools, self.report)?;
+        if pass.secure {
+            self.nodes_tls(pass.pool, &pass.host, &location.scope, directive.arg_span(0));
+        }
         let pool = self.pools.used(pass.pool);
         let target = match &pass.target {
             Target::Original => String::new(),

@@ -7,7 +7,7 @@ use super::rules;
 use super::scope::{Scope, own, time, typed};
 use super::vars::has_variables;
 use crate::config::fault::Report;
-use crate::config::typed::{Config, Limit, Listen, Maybe, Retry, Spanned};
+use crate::config::typed::{Config, Limit, Listen, Maybe, Retry, Spanned, Tls};
 
 /// A configuration in the making.
 pub(super) struct Build<'r> {
@@ -19,6 +19,8 @@ pub(super) struct Build<'r> {
     pub(super) retries: Named<Retry>,
     /// Every set of limits.
     pub(super) limits: Named<Limit>,
+    /// Every set of certificates.
+    pub(super) tls: Named<Tls>,
     /// Every listener.
     pub(super) listens: Vec<(Spanned<String>, Listen)>,
     /// Variables that a `map` of `$http_upgrade` makes, without their `$`.
@@ -34,6 +36,7 @@ pub(super) fn config(main: &[Directive], report: &mut Report) -> Config {
         pools: Pools::default(),
         retries: Named::default(),
         limits: Named::default(),
+        tls: Named::default(),
         listens: Vec::new(),
         upgrades: Vec::new(),
         access: None,
@@ -98,6 +101,7 @@ impl Build<'_> {
         config.listens = self.listens;
         config.retries = self.retries.into_entries();
         config.limits = self.limits.into_entries();
+        config.tls = self.tls.into_entries();
         config
     }
 

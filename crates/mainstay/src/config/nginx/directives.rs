@@ -234,6 +234,36 @@ pub(super) const KNOWN: &[Known] = &[
     values("proxy_ssl", S, &[("off", Fits), ("on", Refused(TLS))]),
     fits("preread_buffer_size", S, (1, 1)),
     fits("preread_timeout", S, (1, 1)),
+    // TLS.
+    many(used("ssl_certificate", HS, (1, 1))),
+    many(used("ssl_certificate_key", HS, (1, 1))),
+    used("ssl_client_certificate", HS, (1, 1)),
+    used("ssl_trusted_certificate", HS, (1, 1)),
+    used("ssl_crl", HS, (1, 1)),
+    used("ssl_verify_client", HS, (1, 1)),
+    used("ssl_protocols", HS, (1, ANY)),
+    note("ssl_ciphers", HS, (1, 1), CIPHERS),
+    note("ssl_ecdh_curve", HS, (1, 1), CIPHERS),
+    note("ssl_dhparam", HS, (1, 1), CIPHERS),
+    note("ssl_verify_depth", HS, (1, 1), "chains are followed as far as they lead"),
+    fits("ssl_prefer_server_ciphers", HS, (1, 1)),
+    fits("ssl_session_cache", HS, (1, 2)),
+    note("ssl_session_timeout", HS, (1, 1), SESSIONS),
+    values("ssl_session_tickets", HS, &[("on", Fits), ("off", Note(SESSIONS))]),
+    fits("ssl_buffer_size", HS, (1, 1)),
+    values("ssl_early_data", HS, &[("off", Fits), ("on", Note("requests are not taken before the handshake is done"))]),
+    values("ssl_stapling", HS, &[("off", Fits), ("on", Note("no OCSP answers are sent along"))]),
+    many(used("proxy_ssl_certificate", HSL, (1, 1))),
+    many(used("proxy_ssl_certificate_key", HSL, (1, 1))),
+    used("proxy_ssl_trusted_certificate", HSL, (1, 1)),
+    used("proxy_ssl_crl", HSL, (1, 1)),
+    used("proxy_ssl_verify", HSL, (1, 1)),
+    used("proxy_ssl_name", HSL, (1, 1)),
+    used("proxy_ssl_server_name", HSL, (1, 1)),
+    used("proxy_ssl_protocols", HSL, (1, ANY)),
+    note("proxy_ssl_ciphers", HSL, (1, 1), CIPHERS),
+    note("proxy_ssl_verify_depth", HSL, (1, 1), "chains are followed as far as they lead"),
+    values("proxy_ssl_session_reuse", HSL, &[("on", Fits), ("off", Note(SESSIONS))]),
     // What is known and not done.
     many(refused("rewrite", SL, (2, 3), "targets go on byte for byte; `proxy_pass` with a path swaps a prefix")),
     many(refused("set", SL, (2, 2), VARIABLES)),
@@ -327,7 +357,9 @@ const fn many(known: Known) -> Known {
 const SWITCH: &[(&str, Verdict)] = &[("on", Fits), ("off", Fits)];
 const PROCESS: &str = "it is about nginx's own process";
 const FILES: &str = "Mainstay serves and keeps no files";
-const TLS: &str = "Mainstay speaks no TLS; `stream` carries it through untouched";
+const CIPHERS: &str = "Mainstay speaks the ciphers of TLS 1.3 and the safe ones of 1.2, and no others";
+const SESSIONS: &str = "sessions may be gone on with; what was shown in them is judged again";
+const TLS: &str = "this is not supported; `stream` carries TLS through untouched";
 const VARIABLES: &str = "variables of one's own are not supported";
 const ACCESS: &str = "Mainstay does not decide who may do what";
 const RATES: &str = "rates are not limited";

@@ -16,6 +16,8 @@ pub(super) struct Address {
     pub(super) at: Spanned<String>,
     /// Whether its server answers for names that no other one has.
     pub(super) default: bool,
+    /// Whether clients speak TLS.
+    pub(super) ssl: bool,
     /// Connections that wait to be accepted.
     pub(super) backlog: Maybe<u32>,
 }
@@ -24,12 +26,14 @@ pub(super) struct Address {
 pub(super) fn read(directive: &Directive, kind: Kind, report: &mut Report) -> Vec<Address> {
     let span = directive.arg_span(0);
     let Some(at) = address(directive.arg(0), kind, span, report) else { return Vec::new() };
-    let mut address = Address { at: typed(at, span), default: false, backlog: None };
+    let mut address = Address { at: typed(at, span), default: false, ssl: false, backlog: None };
     let mut both = false;
     for word in directive.args.iter().skip(1) {
         let (name, value) = word.text.split_once('=').unwrap_or((word.text.as_str(), ""));
         match name {
             "default_server" | "default" if kind == Kind::Http => address.default = true,
+            "ssl" if kind == Kind::Http => address.ssl = true,
+            "http2" if kind == Kind::Http => {}
             "backlog" => address.backlog = parameter(word, units::number(value).filter(|length| *length > 0), report),
             "ipv6only" => match value {
                 "on" => {}
@@ -86,8 +90,8 @@ fn address(text: &str, kind: Kind, span: Span, report: &mut Report) -> Option<St
 
 fn refuse(word: &Word, name: &str, kind: Kind, report: &mut Report) {
     let why = match name {
-        "ssl" => "TLS is not spoken; `stream` carries it through untouched",
-        "http2" | "quic" | "spdy" => "HTTP/1.0 and 1.1 are spoken here",
+        "ssl" => "`stream` carries TLS through untouched",
+        "quic" | "spdy" => "HTTP/1.0 and 1.1 are spoken here",
         "udp" => "only TCP is carried",
         "proxy_protocol" => "clients with a PROXY header are not understood",
         _ => {
@@ -142,8 +146,7 @@ mod tests {
     #[test]
     fn faults() {
         for (text, expect) in [
-            ("443 ssl", "`ssl`: TLS is not spoken; `stream` carries it through untouched"),
-            ("80 http2", "`http2`: HTTP/1.0 and 1.1 are spoken here"),
+            ("443 quic", "`quic`: HTTP/1.0 and 1.1 are spoken here"),
             ("80 proxy_protocol", "`proxy_protocol`: clients with a PROXY header are not understood"),
             ("80 defualt_server", "`defualt_server` is not known here"),
             ("80 backlog=x", "`backlog=x` has no good value"),

@@ -28,6 +28,7 @@ mod scope;
 mod server;
 mod stream;
 mod table;
+mod tls;
 mod units;
 mod upstream;
 mod vars;

@@ -14,6 +14,8 @@ pub(super) struct Pass {
     pub(super) pool: PoolIndex,
     /// `$proxy_host`: what stands between the scheme and the path.
     pub(super) host: String,
+    /// Whether its nodes speak TLS.
+    pub(super) secure: bool,
     /// What the target becomes.
     pub(super) target: Target,
 }
@@ -33,15 +35,19 @@ pub(super) enum Target {
 pub(super) fn http(directive: &Directive, pools: &mut Pools, report: &mut Report) -> Option<Pass> {
     let text = directive.arg(0);
     let span = directive.arg_span(0);
-    let Some(rest) = strip_scheme(text, "http") else {
-        no_http(text, span, report);
-        return None;
+    let (rest, secure) = match (strip_scheme(text, "http"), strip_scheme(text, "https")) {
+        (Some(rest), _) => (rest, false),
+        (None, Some(rest)) => (rest, true),
+        (None, None) => {
+            no_http(text, span, report);
+            return None;
+        }
     };
     if let Some(path) = rest.strip_prefix("unix:") {
         let (path, uri) = path.split_once(':').map_or((path, None), |(path, uri)| (path, Some(uri)));
         let target = target(uri.unwrap_or_default(), span, report)?;
         let pool = pools.implicit(&format!("unix:{path}"), Kind::Http, span);
-        return Some(Pass { pool, host: "localhost".to_owned(), target });
+        return Some(Pass { pool, host: "localhost".to_owned(), secure, target });
     }
     let end = rest.find(['/', '?', '$']).unwrap_or(rest.len());
     let (host, uri) = rest.split_at(end);
@@ -61,10 +67,11 @@ pub(super) fn http(directive: &Directive, pools: &mut Pools, report: &mut Report
                 report.fault(span, message).help(format!("write `proxy_pass http://{name}{uri};`"));
                 return None;
             }
-            pools.implicit(&address(host, Kind::Http), Kind::Http, span)
+            let whole = if secure && lacks_port(host) { format!("{host}:443") } else { address(host, Kind::Http) };
+            pools.implicit(&whole, Kind::Http, span)
         }
     };
-    Some(Pass { pool, host: host.to_owned(), target })
+    Some(Pass { pool, host: host.to_owned(), secure, target })
 }
 
 /// Reads a `proxy_pass` of `stream`; `None` after a fault.
@@ -98,9 +105,6 @@ fn strip_scheme<'t>(text: &'t str, scheme: &str) -> Option<&'t str> {
 
 fn no_http(text: &str, span: Span, report: &mut Report) {
     match text.split_once("://") {
-        Some(("https" | "HTTPS", rest)) => report
-            .fault(span, "nodes are not spoken to over TLS")
-            .help(format!("write `proxy_pass http://{rest};` for a node that takes plain HTTP")),
         Some((scheme, _)) => {
             report.fault(span, format!("`{scheme}` is no scheme of `proxy_pass`")).help("write `http://`")
         }
@@ -151,7 +155,7 @@ mod tests {
     #[test]
     fn http_faults() {
         check_http("url2:port2/partyinfo", Err("the scheme is missing in front of the address"));
-        check_http("https://q2t", Err("nodes are not spoken to over TLS"));
+        check_http("https://h/", Ok(("h-443", "h", Target::Swap("/".into()))));
         check_http("ftp://q2t", Err("`ftp` is no scheme of `proxy_pass`"));
         check_http("http:///x", Err("this `proxy_pass` names no host"));
         check_http("http://$host", Err("this `proxy_pass` names no host"));

@@ -102,6 +102,18 @@ impl Pools {
         }
     }
 
+    /// Makes a pool's nodes be spoken to over TLS, in one way.
+    pub(super) fn encrypt(&mut self, index: PoolIndex, tls: Spanned<String>, report: &mut Report) {
+        let Some(draft) = self.drafts.get_mut(index.0) else { return };
+        match &draft.pool.tls {
+            Some(earlier) if earlier.value != tls.value => {
+                let message = format!("the nodes of `{}` are spoken to over TLS in two ways", draft.name.value);
+                report.fault(tls.span, message).help("say the same in both places").see(earlier.span, "the other one");
+            }
+            _ => draft.pool.tls = Some(tls),
+        }
+    }
+
     /// The pools in the order of the file. nginx allows an `upstream` nobody uses; it is left out.
     pub(super) fn finish(self, report: &mut Report) -> Vec<(Spanned<String>, Pool)> {
         let (used, unused): (Vec<Draft>, Vec<Draft>) = self.drafts.into_iter().partition(|draft| draft.used);

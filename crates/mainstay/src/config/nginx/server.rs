@@ -56,7 +56,12 @@ impl Build<'_> {
         }
         if own(block, "listen").next().is_none() {
             self.report.note(directive.span(), "a `server` without `listen` listens on port 80");
-            addresses.push(Address { at: typed(":80".to_owned(), directive.span()), default: false, backlog: None });
+            addresses.push(Address {
+                at: typed(":80".to_owned(), directive.span()),
+                default: false,
+                ssl: false,
+                backlog: None,
+            });
         }
         Block { directive, names: self.names(block), addresses }
     }
@@ -149,7 +154,9 @@ impl Build<'_> {
             }
             let shared = sharing.len() > 1;
             let address = Address { default: default && (shared || !names.is_empty()), ..address.clone() };
-            let alike = |known: &Address| known.default == address.default && known.backlog == address.backlog;
+            let alike = |known: &Address| {
+                known.default == address.default && known.backlog == address.backlog && known.ssl == address.ssl
+            };
             match reaches.iter_mut().find(|reach| reach.names == names && reach.addresses.iter().all(alike)) {
                 Some(reach) => reach.addresses.push(address),
                 None => reaches.push(Reach { addresses: vec![address], names, shared }),
@@ -171,6 +178,9 @@ impl Build<'_> {
             // What one of several says holds for all that say nothing.
             listen.limit.get_or_insert(typed(DEFAULT.to_owned(), span));
             listen.access_log.get_or_insert(typed(true, span));
+        }
+        if first.ssl {
+            listen.tls = self.clients_tls(scope, &name.value, first.at.span);
         }
         listen.default = first.default.then(|| typed(true, first.at.span));
         listen.backlog = first.backlog;
