@@ -4,6 +4,7 @@
 
 mod accounts;
 mod children;
+mod database;
 mod demo;
 mod drills;
 mod edges;

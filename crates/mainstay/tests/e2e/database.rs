@@ -1,0 +1,302 @@
+//! `to = "postgres://..."`: real PostgreSQL behind the real binary, promoted, replaced, and cut off with the tenure.
+
+use std::time::{Duration, Instant};
+
+use mainstay::admin::document::Status;
+use mainstay::demo::stage::until;
+use mainstay_testkit::{Postgres, Trouble, skipped};
+use rustix::process::Signal;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::kit;
+use crate::running::{Mainstay, command};
+
+#[test]
+fn sessions_follow_a_promotion_and_a_replaced_primary_gets_none() {
+    kit::run_alone(async {
+        let Some(old) = server("sessions_follow_a_promotion").await else { return };
+        let new = old.standby("new").await.expect("a standby");
+        let front = Mainstay::start(&alone(&[&new, &old], "10s")).await;
+        let at = front.listener("db").port();
+        let load = tokio::spawn(write(at));
+        rows(&old, 20).await;
+        new.promote().await.expect("it is promoted");
+        // The old one still takes writes from whoever comes.
+        rows(&new, 20).await;
+        let (last, first) = (written(&old, "max").await, written(&new, "min").await);
+        assert!(last < first + 1.0, "the replaced primary was written to for {} s", last - first);
+        let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'writer'";
+        until("sessions are left", SOON, async || number(&old, left).await == 0).await.expect("they are reset");
+
+        // The new one is gone: nobody is written to, the replaced one least of all.
+        drop(new);
+        until("nobody waits", SOON, async || held(&front).await > 0).await.expect("the load is held");
+        let before = number(&old, COUNT).await;
+        let asked = Instant::now();
+        until("the time is not over", SOON, async || asked.elapsed() > Duration::from_secs(2)).await.expect("it is");
+        assert_eq!(number(&old, COUNT).await, before, "written to the replaced one");
+        load.abort();
+    });
+}
+
+#[test]
+fn a_crash_is_survived_by_whoever_connects_again() {
+    kit::run_alone(async {
+        let Some(old) = server("a_crash_is_survived").await else { return };
+        let new = old.standby("new").await.expect("a standby");
+        let front = Mainstay::start(&alone(&[&old, &new], "30s")).await;
+        let load = tokio::spawn(write(front.listener("db").port()));
+        rows(&old, 20).await;
+        old.crash().expect("it is killed");
+        new.promote().await.expect("it is promoted");
+        let promoted = Instant::now();
+        rows(&new, 1).await;
+        let took = promoted.elapsed();
+        println!("written again {took:?} after the promotion was seen");
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        load.abort();
+    });
+}
+
+#[test]
+fn what_is_of_the_protocol_passes() {
+    kit::run(async {
+        let Some(server) = server("what_is_of_the_protocol_passes").await else { return };
+        let front = Mainstay::start(&alone(&[&server], "5s")).await;
+        let at = front.listener("db");
+        let client = connect(at.port(), "sleeper").await.expect("a session");
+        let cancel = client.cancel_token();
+        let sleeping = tokio::spawn(async move { client.batch_execute("SELECT pg_sleep(600)").await });
+        let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sleeper' AND state = 'active'";
+        until("it does not sleep", SOON, async || number(&server, sleeps).await == 1).await.expect("it sleeps");
+        cancel.cancel_query(NoTls).await.expect("a cancel request is taken");
+        let said = sleeping.await.expect("it ends").expect_err("it was cancelled");
+        assert_eq!(said.code().map(|code| code.code()), Some("57014"), "{said}");
+
+        let psql = |mode: &str| {
+            let info = format!("host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}", at.port());
+            let mut psql = tokio::process::Command::new("psql");
+            psql.args(["-XAtqc", "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &info]);
+            psql
+        };
+        if let Ok(output) = psql("prefer").output().await {
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "f\n", "{output:?}");
+            encrypt(&server).await;
+            let output = psql("require").output().await.expect("psql is there");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "t\n", "{output:?}");
+        }
+        let mut bad = TcpStream::connect(at).await.expect("it listens");
+        bad.write_all(&[0xff; 4096]).await.expect("it is taken");
+        let mut rest = Vec::new();
+        let _reset = tokio::time::timeout(SOON, bad.read_to_end(&mut rest)).await.expect("the server ends it");
+        connect(at.port(), "after").await.expect("a session after that");
+
+        // Without a primary it waits, and hears why.
+        drop(server);
+        let refused = connect(at.port(), "late").await.expect_err("there is nobody");
+        assert_eq!(refused.code().map(|code| code.code()), Some("57P03"), "{refused}");
+    });
+}
+
+#[test]
+fn only_the_holder_reaches_the_database_and_one_that_was_frozen_does_not() {
+    kit::run_alone(async {
+        let Some(server) = server("only_the_holder_reaches").await else { return };
+        server.create("mainstay").await.expect("a database");
+        let store = format!("postgres://postgres@127.0.0.1:{}/mainstay", server.port());
+        let said = command(&["store", "init", &store]).await;
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let a = Mainstay::start(&member(&server, "a")).await;
+        leads(&a, "a").await;
+        let b = Mainstay::start(&member(&server, "b")).await;
+        leads(&b, "a").await;
+        let mine = reach(a.listener("db").port(), "a").await;
+        mine.batch_execute("INSERT INTO rows (who) VALUES ('a, held')").await.expect("it writes");
+        let refused = connect(b.listener("db").port(), "b").await.expect_err("no tenure there");
+        assert!(is_refusal(&refused), "{refused}");
+
+        // Stopped, with a statement under way to it.
+        a.signal(Signal::STOP);
+        let late = tokio::spawn(async move { mine.batch_execute("INSERT INTO rows (who) VALUES ('a, late')").await });
+        leads(&b, "b").await;
+        let other = reach(b.listener("db").port(), "b").await;
+        other.batch_execute("INSERT INTO rows (who) VALUES ('b')").await.expect("it writes");
+        a.signal(Signal::CONT);
+        late.await.expect("it ends").expect_err("its session was reset");
+        assert_eq!(number(&server, "SELECT count(*) FROM rows WHERE who = 'a, late'").await, 0);
+        assert_eq!(number(&server, "SELECT count(*) FROM rows WHERE who IN ('a, held', 'b')").await, 2);
+        let refused = connect(a.listener("db").port(), "a").await.expect_err("its tenure is over");
+        assert!(is_refusal(&refused), "{refused}");
+        let status = a.ask("/status").await;
+        assert!(status.contains("lease ledger is not held here"), "{status}");
+        let metrics = a.ask("/metrics").await;
+        assert!(metrics.contains("mainstay_database_open{database=\"database db\"} 0"), "{metrics}");
+    });
+}
+
+/// A server with a table for rows, and when they came.
+async fn server(test: &str) -> Option<Postgres> {
+    match Postgres::start_with(&["wal_level=replica"]).await {
+        Ok(server) => {
+            let admin = server.connect("postgres").await.expect("it answers");
+            let table =
+                "CREATE TABLE rows (who text, at timestamptz DEFAULT clock_timestamp()); CREATE ROLE asks LOGIN";
+            admin.batch_execute(table).await.expect("a table");
+            Some(server)
+        }
+        Err(trouble @ Trouble::Missing(_)) => {
+            skipped(test, &trouble);
+            None
+        }
+        Err(trouble) => panic!("{trouble}"),
+    }
+}
+
+/// Lets the server encrypt, with a certificate of its own.
+async fn encrypt(server: &Postgres) {
+    let data = server.dir().join("data");
+    let files = [data.join("server.key"), data.join("server.crt")];
+    let run = |program: &str, words: &[&str]| {
+        let output = std::process::Command::new(program).args(words).args(&files).output().expect("it runs");
+        assert!(output.status.success(), "{program}: {output:?}");
+    };
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout"])
+        .arg(&files[0])
+        .arg("-out")
+        .arg(&files[1])
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success(), "{made:?}");
+    run("chmod", &["0600"]);
+    run("chown", &["--reference", &data.join("PG_VERSION").display().to_string()]);
+    let admin = server.connect("postgres").await.expect("it answers");
+    admin.batch_execute("ALTER SYSTEM SET ssl = on").await.expect("it is set");
+    admin.batch_execute("SELECT pg_reload_conf()").await.expect("it is read");
+    until("it does not encrypt", SOON, async || {
+        number(server, "SELECT (current_setting('ssl') = 'on')::int::bigint").await == 1
+    })
+    .await
+    .expect("it encrypts");
+}
+
+/// A Mainstay that follows the primary among these alone.
+fn alone(servers: &[&Postgres], hold: &str) -> String {
+    let hosts: Vec<String> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port())).collect();
+    format!(
+        r#"
+[admin]
+at = "unix:{{dir}}/admin.sock"
+[run]
+workers = 1
+[listen.db]
+at = "127.0.0.1:0"
+to = "postgres://asks@{}/postgres"
+hold = {{ time = "{hold}" }}
+ask_every = "200ms"
+"#,
+        hosts.join(",")
+    )
+}
+
+/// A member of a lease that is kept in the same server, before which it is the only way.
+fn member(server: &Postgres, name: &str) -> String {
+    let (port, id) = (server.port(), std::process::id());
+    format!(
+        r#"
+[store]
+url = "postgres://postgres@127.0.0.1:{port}/mainstay"
+[lease.ledger]
+renew = "300ms"
+ttl = "1s"
+takeover_unfenced = true
+[guard.database-{name}-{id}-{port}]
+lease = "ledger"
+name = "{name}"
+run = ["sleep", "3600"]
+kill_after = "500ms"
+{}"#,
+        alone(&[server], "2s")
+    )
+}
+
+/// Writes row after row through this port, with whoever is there, and connects again whenever that ends.
+async fn write(port: u16) {
+    loop {
+        if let Ok(client) = connect(port, "writer").await {
+            while client.batch_execute("INSERT INTO rows (who) VALUES (inet_server_port()::text)").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn connect(port: u16, name: &str) -> Result<Client, tokio_postgres::Error> {
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(port).user("postgres").dbname("postgres").application_name(name);
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// The same, where a listener may just be about to open.
+async fn reach(port: u16, name: &str) -> Client {
+    let begun = Instant::now();
+    loop {
+        match connect(port, name).await {
+            Ok(client) => return client,
+            Err(error) => assert!(begun.elapsed() < SOON, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Whether nobody was let in: in words, or at the door.
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    error.code().is_some_and(|code| code.code() == "57P03")
+        || source.is_some_and(|source| source.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+/// Waits until so many rows were written to this very server.
+async fn rows(server: &Postgres, count: i64) {
+    let own = format!("{COUNT} WHERE who = '{}'", server.port());
+    until("no rows come", SOON, async || number(server, &own).await >= count).await.expect("they come");
+}
+
+/// When its own first or last row was written, in seconds.
+async fn written(server: &Postgres, which: &str) -> f64 {
+    let admin = server.connect("postgres").await.expect("it answers");
+    let asked = format!("SELECT extract(epoch FROM {which}(at))::float8 FROM rows WHERE who = '{}'", server.port());
+    admin.query_one(&asked, &[]).await.expect("it answers").get(0)
+}
+
+async fn number(server: &Postgres, asked: &str) -> i64 {
+    let admin = server.connect("postgres").await.expect("it answers");
+    admin.query_one(asked, &[]).await.expect("it answers").get(0)
+}
+
+async fn status(of: &Mainstay) -> Option<Status> {
+    let answer = of.ask("/status").await;
+    serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
+}
+
+/// Connections that wait for a primary.
+async fn held(front: &Mainstay) -> u64 {
+    status(front).await.and_then(|status| status.pools.first().map(|pool| pool.held)).unwrap_or_default()
+}
+
+async fn leads(of: &Mainstay, holder: &str) {
+    until(&format!("{holder} does not lead"), SOON, async || {
+        let leases = status(of).await.map(|status| status.leases).unwrap_or_default();
+        leases.iter().any(|lease| lease.holder.as_deref() == Some(holder) && lease.phase == "ready")
+    })
+    .await
+    .unwrap_or_else(|mishap| panic!("{mishap}: {}", of.log()));
+}
+
+const COUNT: &str = "SELECT count(*) FROM rows";
+const SOON: Duration = Duration::from_secs(60);
