@@ -241,7 +241,7 @@ const TAIL: &str = "
   writes its sockets by system calls.
 - A proxy that is not busy all the time sleeps and wakes more often than one that is, which costs it processor time per
   request. The quicker proxy bears more of that cost here, because the load generator is the limit for it.
-- Work that Mainstay does not do yet: TLS and HTTP/2.
+- TLS, which no row measures yet.
 
 ## What the floor tells
 
