@@ -12,3 +12,4 @@ pub mod demo;
 pub mod drill;
 pub mod run;
 pub mod status;
+pub mod tokens;

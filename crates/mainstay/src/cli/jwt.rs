@@ -34,6 +34,11 @@ pub enum Jwt {
     Verify(Verification),
     /// Prints the hash of a client's secret, which is read from standard input.
     Hash,
+    /// Publishes a key set and gives tokens to clients that know their secret, over HTTPS, until SIGTERM.
+    Serve {
+        /// The endpoint in TOML.
+        file: PathBuf,
+    },
 }
 
 /// A new token.
@@ -110,6 +115,7 @@ pub(super) fn command(jwt: &Jwt) -> ExitCode {
             Ok(format!("{:#}", json!({ "header": decoded.header, "claims": decoded.claims })))
         }),
         Jwt::Verify(what) => verified(what, now),
+        Jwt::Serve { file } => return crate::tokens::command(file),
         Jwt::Hash => text(None).and_then(|secret| {
             let secret = secret.strip_suffix('\n').unwrap_or(&secret);
             Hashed::new(secret).map(String::from)

@@ -18,7 +18,7 @@ use tracing_subscriber::{Layer, Registry, reload};
 
 /// The log of this process.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(crate) struct Log {
     writer: LineWriter,
     sender: LineSender,
     level: reload::Handle<LevelFilter, Registry>,
@@ -26,7 +26,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Starts to log; to be called once.
-    pub(super) fn start(level: LevelFilter, format: Format, target: Target) -> io::Result<Self> {
+    pub(crate) fn start(level: LevelFilter, format: Format, target: Target) -> io::Result<Self> {
         let colours = target == Target::Stderr && io::stderr().is_terminal();
         let (writer, sender) = LineWriter::start("log", target, WAITING)?;
         let (filter, handle) = reload::Layer::new(level);
@@ -37,23 +37,23 @@ impl Log {
     }
 
     /// Logs what is at least this important from now on.
-    pub(super) fn set_level(&self, level: LevelFilter) {
+    pub(crate) fn set_level(&self, level: LevelFilter) {
         // Fails when the subscriber is gone, which it never is.
         let _changed = self.level.reload(level);
     }
 
     /// Opens the file anew after a rotation.
-    pub(super) fn reopen(&self) {
+    pub(crate) fn reopen(&self) {
         self.writer.reopen();
     }
 
     /// Where lines are counted that found no room.
-    pub(super) fn sender(&self) -> LineSender {
+    pub(crate) fn sender(&self) -> LineSender {
         self.sender.clone()
     }
 
     /// Writes what has been logged so far.
-    pub(super) fn stop(self) {
+    pub(crate) fn stop(self) {
         // There is no log left to say it in.
         let _whole = self.writer.stop(LAST_WORDS);
     }

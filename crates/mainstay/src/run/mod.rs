@@ -4,12 +4,12 @@ pub mod databases;
 mod files;
 pub mod leases;
 mod load;
-mod logging;
+pub(crate) mod logging;
 mod logs;
 mod notify;
 mod serve;
 pub mod settings;
-mod signals;
+pub(crate) mod signals;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

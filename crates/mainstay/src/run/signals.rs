@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals Mainstay listens to.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -14,7 +14,7 @@ pub(super) struct Signals {
 
 /// What an operator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(crate) enum Wish {
     /// SIGTERM: end in good order.
     Drain,
     /// SIGINT: end at once.
@@ -25,7 +25,7 @@ pub(super) enum Wish {
 
 impl Signals {
     /// Takes them from now on.
-    pub(super) fn take() -> io::Result<Self> {
+    pub(crate) fn take() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -34,7 +34,7 @@ impl Signals {
     }
 
     /// The next one.
-    pub(super) async fn next(&mut self) -> Wish {
+    pub(crate) async fn next(&mut self) -> Wish {
         tokio::select! {
             _ = self.interrupt.recv() => Wish::End,
             _ = self.terminate.recv() => Wish::Drain,
@@ -43,7 +43,7 @@ impl Signals {
     }
 
     /// Waits for a second word while a drain is under way: SIGTERM or SIGINT end it.
-    pub(super) async fn impatience(&mut self) {
+    pub(crate) async fn impatience(&mut self) {
         while self.next().await == Wish::Reload {}
     }
 }
