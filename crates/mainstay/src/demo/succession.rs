@@ -77,7 +77,7 @@ impl Succession {
 
     /// Ends the load, and adds everything up once more.
     pub(super) async fn settle(&mut self, scene: &RefCell<Scene>) -> Result<(), Mishap> {
-        self.set.finish();
+        self.set.finish().await;
         let rows = self.set.rows().await?;
         scene.borrow_mut().settle(&rows);
         Ok(())

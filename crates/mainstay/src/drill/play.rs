@@ -77,7 +77,7 @@ pub(super) async fn all(set: &mut Set, kind: Kind, runs: u32) -> Result<Played, 
             break;
         }
     }
-    set.finish();
+    set.finish().await;
     Ok(Played { runs: played, order: set.rows().await?.order(), written_back: set.written_back().await? })
 }
 

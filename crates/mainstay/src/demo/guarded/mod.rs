@@ -222,10 +222,11 @@ impl Set {
         self.load.as_ref().map(Load::book)
     }
 
-    /// Ends the load, when nothing of it is under way any more.
-    pub(crate) fn finish(&mut self) {
+    /// Ends the load, when nothing of it is under way any more. What it needs of this runtime (relays) goes on meanwhile.
+    pub(crate) async fn finish(&mut self) {
         if let Some(load) = self.load.take() {
-            load.finish();
+            // It fails only if the load panicked; the account counts what it left as lost.
+            let _book = tokio::task::spawn_blocking(move || load.finish()).await;
         }
     }
 
