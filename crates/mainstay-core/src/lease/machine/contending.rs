@@ -154,10 +154,11 @@ impl Contending {
 
 impl Core {
     /// Whether this member's taking the lease is what a switch-over asked for. One that named nobody wanted another than
-    /// the holder, however that one comes to be gone.
+    /// the holder, however that one comes to be gone. Who gave it up for that and has it back is that holder.
     fn fulfils(&self, row: &Row, switch: &SwitchTo, seen: &Seen) -> bool {
         let due = seen.clock.until(switch.due).is_zero();
-        let by_chance = switch.to.is_none() && due && row.holder != self.terms.me.name;
+        let gave = self.tried == Some(switch.id);
+        let by_chance = switch.to.is_none() && due && !gave && row.holder != self.terms.me.name;
         by_chance || self.is_successor(row) || self.is_me(switch.to.as_ref())
     }
 }

@@ -250,6 +250,36 @@ fn a_successor_that_takes_nothing_has_it_taken_back() {
 }
 
 #[test]
+fn one_that_has_back_what_it_gave_to_nobody_in_particular_does_not_call_it_done() {
+    check(
+        terms(),
+        "0 b 50 is standby
+         1000 op switch
+         1100 b 50 is prepared
+         1300 b takes
+         1350 b dies
+         9000 end",
+        "...
+         1010 reply: done
+         1020 switch-over was asked for
+         1020 switch-over: b makes ready
+         1120 gives the lease up for b: switch-over
+         1140 -> Yield
+         1190 -> Without
+         1200 nobody holds the lease
+         1200 gave the lease up for b: drained in 20 ms, stopped in 50 ms
+         1460 b holds the lease
+         4507 took the lease from b as 1.3: it had run out
+         4517 fenced every previous holder in 10 ms
+         4527 a holds the lease
+         4527 active as 1.3
+         4527 -> Held
+         4547 switch-over failed: the successor did not take the lease in time: a has it again
+         4727 ready as 1.3 after 3.27 s: detect 3.04 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
+    );
+}
+
+#[test]
 fn the_successor_makes_ready_takes_it_at_once_and_says_when_it_is_done() {
     check(
         terms(),
