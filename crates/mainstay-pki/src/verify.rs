@@ -28,8 +28,8 @@ pub struct Verify {
     pub chain: PathBuf,
     /// Certificates that are believed: roots, or an intermediate alone.
     pub anchors: Vec<PathBuf>,
-    /// Lists of revoked certificates. With one, each certificate below the anchor must be on no list, and a list that
-    /// is out of date is refused.
+    /// Lists of revoked certificates. With one, there must be a list of each authority whose certificates stand between the
+    /// leaf and the anchor, and a list that is out of date is refused.
     pub lists: Vec<PathBuf>,
     /// What it is presented as.
     pub purpose: Purpose,
@@ -77,7 +77,7 @@ pub fn verify(what: &Verify, now: OffsetDateTime) -> Result<(), Error> {
         Ok(builder) => Some(
             builder
                 .with_depth(RevocationCheckDepth::Chain)
-                .with_status_policy(UnknownStatusPolicy::Allow)
+                .with_status_policy(UnknownStatusPolicy::Deny)
                 .with_expiration_policy(ExpirationPolicy::Enforce)
                 .build(),
         ),
@@ -103,6 +103,11 @@ fn said(error: &webpki::Error) -> String {
         webpki::Error::CertExpired { .. } => "a certificate of it is expired".to_owned(),
         webpki::Error::CertNotValidYet { .. } => "a certificate of it is not valid yet".to_owned(),
         webpki::Error::CertRevoked => "a certificate of it is revoked".to_owned(),
+        webpki::Error::UnknownRevocationStatus => {
+            "no list says whether a certificate of it was revoked: there must be one of each authority below the anchor. \
+             With one list, of the intermediate, take the intermediate as the anchor"
+                .to_owned()
+        }
         webpki::Error::CrlExpired { .. } => "a list of revoked certificates is out of date".to_owned(),
         webpki::Error::UnknownIssuer => {
             "leads to no anchor: an intermediate is missing behind the certificate, or the anchors are others'"

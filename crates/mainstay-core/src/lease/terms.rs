@@ -194,7 +194,16 @@ impl Terms {
     pub fn absent_after(&self) -> Duration {
         self.renew.saturating_mul(2).saturating_add(self.timeout)
     }
+
+    /// A holder looks so seldom when nothing is afoot: each renewal shows it the row, only the members it must look for.
+    #[must_use]
+    pub fn holder_looks_every(&self) -> Duration {
+        self.renew.saturating_mul(LOOK_EVERY_RENEWALS)
+    }
 }
+
+/// Between two looks of a holder.
+const LOOK_EVERY_RENEWALS: u32 = 5;
 
 impl fmt::Display for BadTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -64,6 +64,7 @@ fn broken_files_are_told_by_name() {
     check(&|what| what.anchors.clear(), "no anchor");
     check(&|what| what.chain = dir.path().join("absent"), "cannot read");
     check(&|what| what.lists = vec![path("a", ".crt")], "holds no list");
+    check(&|what| what.lists = vec![pki.join("revoked.crl")], "take the intermediate as the anchor");
     check(&|what| what.key = Some((path("a", ".crt"), None)), "holds no private key");
     let old = dir.path().join("old.key");
     let (good, said) = openssl("genrsa -traditional -aes128 -passout pass:abcd -out {} 2048", &[&old]);

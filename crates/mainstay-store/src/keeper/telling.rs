@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use mainstay_core::Span;
 use mainstay_core::lease::{Failure, Happening, Name, Row, Terms};
 use tokio::sync::{broadcast, mpsc};
 
@@ -63,7 +64,7 @@ impl Teller {
 fn sentence(happening: &Happening, tier: Tier) -> String {
     match (happening, tier) {
         (Happening::Fenced { took }, Tier::Exclusive) => {
-            format!("no process of a previous holder is left on this machine, seen in {took:?}")
+            format!("no process of a previous holder is left on this machine, seen in {}", Span(*took))
         }
         (Happening::Fenced { .. }, Tier::Advisory) => {
             "goes on without a fence: nothing but time keeps previous holders from writing".to_owned()
@@ -166,8 +167,8 @@ mod tests {
             let text = sentence(&Happening::Fenced { took: Duration::from_millis(3) }, tier);
             assert_eq!(text, expect);
         };
-        check(Tier::Fenced, "fenced every previous holder in 3ms");
-        check(Tier::Exclusive, "no process of a previous holder is left on this machine, seen in 3ms");
+        check(Tier::Fenced, "fenced every previous holder in 3 ms");
+        check(Tier::Exclusive, "no process of a previous holder is left on this machine, seen in 3 ms");
         check(Tier::Advisory, "goes on without a fence: nothing but time keeps previous holders from writing");
     }
 }

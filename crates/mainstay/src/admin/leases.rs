@@ -31,6 +31,7 @@ fn one(kept: &Kept, lease: &KeptLease) -> Lease {
         holds: matches!(standing, Standing::Held { .. } | Standing::Frozen { .. } | Standing::Yield { .. }),
         since: now.since(status.members_at),
         absent_after: keeper.terms().absent_after(),
+        holder_looks_every: keeper.terms().holder_looks_every(),
     };
     let switchover = row
         .and_then(|row| row.switch.as_ref())

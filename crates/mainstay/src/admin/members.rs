@@ -16,13 +16,22 @@ pub(super) struct Look {
     pub(super) since: Duration,
     /// Who had not looked for so long then, is gone.
     pub(super) absent_after: Duration,
+    /// A holder looks no more often than this, so it is given as much longer.
+    pub(super) holder_looks_every: Duration,
+}
+
+impl Look {
+    fn is_gone(&self, member: &Member) -> bool {
+        let seldom = if member.state == MemberState::Holder { self.holder_looks_every } else { Duration::ZERO };
+        member.instance != self.me && member.age > self.absent_after.saturating_add(seldom)
+    }
 }
 
 /// Members as operators are shown them, by name. A program that was started again is a new member to the store: those it
 /// was before are left out, and so is who has been gone for long. Two that are there with one name are both shown, since
 /// one of them must be renamed.
 pub(super) fn show(all: &[Member], look: &Look) -> Vec<document::Member> {
-    let is_gone = |member: &Member| member.instance != look.me && member.age > look.absent_after;
+    let is_gone = |member: &Member| look.is_gone(member);
     let mut kept: Vec<&Member> = all.iter().collect();
     kept.sort_by_key(|member| (member.name.clone(), is_gone(member), member.age));
     let mut last = None;
@@ -68,7 +77,8 @@ mod tests {
     #[track_caller]
     fn check(all: &[Member], holds: bool, expect: &[&str]) {
         let (since, absent_after) = (Duration::from_secs(2), Duration::from_secs(3));
-        let shown = show(all, &Look { me: Nonce(1), holds, since, absent_after });
+        let holder_looks_every = Duration::from_secs(5);
+        let shown = show(all, &Look { me: Nonce(1), holds, since, absent_after, holder_looks_every });
         let shown = shown.iter().map(|one| format!("{} {} {}", one.name, one.state, one.ago_s));
         assert_eq!(shown.collect::<Vec<_>>(), expect);
     }
@@ -77,7 +87,10 @@ mod tests {
     fn who_is_there_is_told_from_who_was() {
         use MemberState::{Holder, Standby, Unfit};
         check(&[member("b", 2, Holder, 1), member("a", 1, Standby, 0)], false, &["a standby 0", "b holder 3"]);
-        check(&[member("b", 2, Holder, 4)], false, &["b gone 6"]);
+        check(&[member("b", 2, Standby, 4)], false, &["b gone 6"]);
+        // A holder looks seldom.
+        check(&[member("b", 2, Holder, 8)], false, &["b holder 10"]);
+        check(&[member("b", 2, Holder, 9)], false, &["b gone 11"]);
         check(&[member("a", 1, Unfit, 9)], true, &["a holder 0"]);
         // It was started again.
         check(&[member("b", 2, Holder, 40), member("b", 3, Standby, 1)], false, &["b standby 3"]);

@@ -68,7 +68,7 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     if args.list {
         for kind in Kind::value_variants() {
-            println!("{:<18}{}", kind.name(), kind.what());
+            println!("{:<24}{}", kind.name(), kind.what());
         }
         return ExitCode::SUCCESS;
     }

@@ -36,14 +36,21 @@ fn the_listener_conforms_strictly() {
         let port = front.at().port().to_string();
         let words = ["-h", "127.0.0.1", "-p", &port, "-o", "2", "--strict"].map(str::to_owned);
         let log = dir.file("h2spec.log");
-        // It fails as a whole by the one case that is judged below.
-        let _one_fails = Launch::new("h2spec", &h2spec).args(words).run(&log, Duration::from_secs(240)).await;
-        let said = std::fs::read_to_string(&log).expect("a report");
-        let failed: Vec<_> = said.lines().filter(|line| line.contains('×')).map(str::trim).collect();
         // What is no preface is HTTP/1 on a port that takes both, and is told so in HTTP/1.
         let is_known = |line: &&str| line.ends_with("Sends invalid connection preface");
-        assert!(failed.iter().all(is_known), "{failed:#?}");
-        assert!(said.contains("146 tests, 145 passed, 0 skipped, 1 failed"), "{said}");
+        // It waits two seconds for each answer, which a busy machine may miss: a case that fails for another reason fails
+        // every time.
+        for attempt in 1.. {
+            // It fails as a whole by the one case that is judged here.
+            let _one_fails =
+                Launch::new("h2spec", &h2spec).args(words.clone()).run(&log, Duration::from_secs(240)).await;
+            let said = std::fs::read_to_string(&log).expect("a report");
+            let failed: Vec<_> = said.lines().filter(|line| line.contains('×')).map(str::trim).collect();
+            if failed.iter().all(is_known) && said.contains("146 tests, 145 passed, 0 skipped, 1 failed") {
+                break;
+            }
+            assert!(attempt < 4, "{failed:#?}\n{said}");
+        }
     });
 }
 

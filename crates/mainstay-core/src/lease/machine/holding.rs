@@ -52,7 +52,7 @@ impl Holding {
             let serving = self.tenancy.serving(core);
             let next = self.plan.next().cloned();
             if !self.tenancy.renew(core, serving, next.as_ref(), now) {
-                let every = self.plan.look_every(&core.terms).unwrap_or(core.terms.renew * LOOK_EVERY_RENEWALS);
+                let every = self.plan.look_every(&core.terms).unwrap_or(core.terms.holder_looks_every());
                 core.look_every(every, now);
             }
         }
@@ -141,9 +141,6 @@ impl Tenancy {
         }
     }
 }
-
-/// A holder looks so seldom when nothing is afoot: each renewal shows it the row, only the members it must look for.
-const LOOK_EVERY_RENEWALS: u32 = 5;
 
 /// While a successor makes ready, and while requests under way end.
 pub(super) const LOOK_EVERY_PREPARING: Duration = Duration::from_millis(100);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::admin::Place;
 use crate::admin::client::{ClientError, ask};
@@ -68,8 +69,19 @@ impl Crew {
         Ok(Self { members, lease })
     }
 
-    /// The holder, if everything is as it should be before a failure.
+    /// The holder, if everything is as it should be before a failure. Waited for a little: a holder looks for the other
+    /// members only now and then, and may not have seen one that is there.
     pub(super) async fn target(&self, kind: Kind) -> Result<Target, Mishap> {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            match self.target_now(kind).await {
+                Err(_) if Instant::now() < patience => tokio::time::sleep(AGAIN).await,
+                found => return found,
+            }
+        }
+    }
+
+    async fn target_now(&self, kind: Kind) -> Result<Target, Mishap> {
         let refused = |why: String| Mishap::new(format!("{} was not begun", kind.name()), why);
         // Not everybody has heard of a pause at the same time.
         if let Some(by) = self.seen(None).await.into_iter().find_map(|lease| lease.paused_by) {
@@ -157,7 +169,12 @@ impl Target {
             "\nLease `{}`, held by {} as {}, tier {}, ttl {:.1} s.",
             lease.name, lease.me, lease.token, lease.tier, lease.ttl_s
         );
-        if *kind.takeovers().start() > 0 {
+        if kind == Kind::KillChild {
+            text.push_str(
+                " The node is started again in place as often as `restart` allows, or another member takes the lease over; \
+                 requests under way on the node may be lost.",
+            );
+        } else if *kind.takeovers().start() > 0 {
             text.push_str(" Another member takes it over; requests under way on the node may be lost.");
         }
         if runs > 1 {
@@ -219,3 +236,7 @@ fn place(file: &Path) -> Result<Option<Place>, Mishap> {
 fn some(names: &[String]) -> String {
     if names.is_empty() { "there is none".to_owned() } else { names.join(", ") }
 }
+
+/// How long a holder may take to see that everything is as it should be.
+const PATIENCE: Duration = Duration::from_secs(3);
+const AGAIN: Duration = Duration::from_millis(200);

@@ -57,14 +57,15 @@ async fn one(order: &Order<'_>, crew: &Crew, target: &Target, probe: Option<&Pro
     let mut run = Run::default();
     let moves = *kind.takeovers().start() > 0;
     let (struck, watched) = tokio::join!(strike::strike(kind, target, member), async {
-        if moves { watch(crew, without, epoch, from).await } else { Ok((None, None)) }
+        if moves { watch(kind, crew, target, without, from).await } else { Ok(Outcome::default()) }
     });
     run.broken.extend(struck?);
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    match watched {
-        Ok((active, ready)) => (run.active_ms, run.ready_ms) = (active.map(ms), ready.map(ms)),
-        Err(mishap) => run.broken.push(mishap.to_string()),
-    }
+    let outcome = watched.unwrap_or_else(|mishap| {
+        run.broken.push(mishap.to_string());
+        Outcome::default()
+    });
+    (run.active_ms, run.ready_ms) = (outcome.active.map(ms), outcome.ready.map(ms));
     // What comes late is to be seen too: a second takeover, a node that lives on.
     tokio::time::sleep(AFTERMATH.max(Duration::from_secs_f64(target.lease.ttl_s))).await;
     if moves && node.is_some() && strike::started(target.child) == node {
@@ -76,8 +77,8 @@ async fn one(order: &Order<'_>, crew: &Crew, target: &Target, probe: Option<&Pro
     let seen = crew.seen(None).await;
     let newest = seen.iter().map(|lease| self::epoch(&lease.token)).max().unwrap_or_default();
     run.takeovers = usize::try_from(newest.saturating_sub(epoch)).unwrap_or_default();
-    if !kind.takeovers().contains(&run.takeovers) {
-        let expected = kind.takeovers();
+    let expected = if outcome.in_place { 0..=0 } else { kind.takeovers() };
+    if !expected.contains(&run.takeovers) {
         run.broken.push(format!("{} takeovers instead of {}", run.takeovers, expected.end()));
     }
     if let Some(probe) = probe {
@@ -93,29 +94,47 @@ async fn one(order: &Order<'_>, crew: &Crew, target: &Target, probe: Option<&Pro
     Ok(run)
 }
 
-/// When a later tenure was active, and when its node was ready, counted from the failure.
+/// What came of a failure, counted from it.
+#[derive(Default)]
+struct Outcome {
+    /// When a later tenure was active.
+    active: Option<Duration>,
+    /// When its node was ready; or the holder's own, started again.
+    ready: Option<Duration>,
+    /// The node was started again in the same tenure, as its guard's `restart` allows: nobody had to take over.
+    in_place: bool,
+}
+
+/// Looks until a node is ready again, of a later tenure or, when only the node was killed, of the same.
 async fn watch(
+    kind: Kind,
     crew: &Crew,
+    target: &Target,
     without: Option<usize>,
-    epoch: u64,
     from: Instant,
-) -> Result<(Option<Duration>, Option<Duration>), Mishap> {
-    let (mut active, mut ready) = (None, None);
+) -> Result<Outcome, Mishap> {
+    let before = epoch(&target.lease.token);
+    let mut outcome = Outcome::default();
     until("nobody took over", TAKEOVER_WITHIN, async || {
-        let seen = crew.seen(without).await;
-        let later = seen.iter().filter(|lease| self::epoch(&lease.token) > epoch);
-        for lease in later {
-            if matches!(lease.phase.as_str(), "starting" | "ready") {
-                active.get_or_insert(from.elapsed());
+        for lease in crew.seen(without).await {
+            let is_later = epoch(&lease.token) > before;
+            let child = lease.child.as_ref().filter(|child| child.state == "ready").and_then(|child| child.pid);
+            let again = kind == Kind::KillChild
+                && epoch(&lease.token) == before
+                && lease.me == target.lease.me
+                && child.is_some_and(|pid| i64::from(pid) != i64::from(target.child));
+            if is_later && matches!(lease.phase.as_str(), "starting" | "ready") {
+                outcome.active.get_or_insert(from.elapsed());
             }
-            if lease.phase == "ready" {
-                ready.get_or_insert(from.elapsed());
+            if again || (is_later && lease.phase == "ready") {
+                outcome.ready.get_or_insert(from.elapsed());
+                outcome.in_place = again && !is_later;
             }
         }
-        ready.is_some()
+        outcome.ready.is_some()
     })
     .await?;
-    Ok((active, ready))
+    Ok(outcome)
 }
 
 /// Waits until the one it was done to is a member again: one that waits, or, if nobody was faster, the holder. A killed
@@ -150,4 +169,5 @@ fn epoch(token: &str) -> u64 {
 const CALM: Duration = Duration::from_secs(1);
 /// After each.
 const AFTERMATH: Duration = Duration::from_millis(500);
+/// A child may take so long to start.
 const TAKEOVER_WITHIN: Duration = Duration::from_secs(300);
