@@ -130,7 +130,7 @@ mod tests {
     async fn without_a_place_the_time_runs_out() {
         let within = Duration::from_millis(20);
         let error = Resolver::new(0).resolve("localhost", 80, within).await.expect_err("no place");
-        assert_eq!(error.to_string(), "look up localhost: no answer in 20ms");
+        assert_eq!(error.to_string(), "look up localhost: no answer in 20 ms");
     }
 
     #[test]

@@ -110,7 +110,7 @@ async fn command_ends_and_leaves_something_behind() {
         rig.child(ChildState::Gone).await;
         rig.order(mainstay_core::lease::Standing::Without);
         let trouble = rig.guard.status.borrow().trouble.clone().unwrap_or_default();
-        assert!(trouble.contains("it left 2 processes behind"), "{trouble}");
+        assert!(trouble.contains("left 2 processes behind"), "{trouble}");
         rig.end().await;
     }
 }

@@ -173,7 +173,10 @@ async fn a_ready_check_is_waited_for() {
     let report = rig.child(ChildState::Unwell).await;
     assert_eq!(report.wish, None, "it may pass");
     let report = rig.reports(|report| report.wish.is_some()).await;
-    assert!(format!("{:?}", report.wish).contains("its ready check has failed for 300ms: sh ended with"), "{report:?}");
+    assert!(
+        format!("{:?}", report.wish).contains("its ready check has failed for 300 ms: sh ended with"),
+        "{report:?}"
+    );
     std::fs::write(rig.place.path("ready"), "").unwrap();
     let report = rig.child(ChildState::Ready).await;
     assert_eq!(report.wish, None, "it is well again");
@@ -189,7 +192,7 @@ async fn a_child_that_is_never_ready_is_handed_over() {
     rig.hold();
     let report = rig.reports(|report| report.wish.is_some()).await;
     let wish = format!("{:?}", report.wish);
-    assert!(wish.contains("it was not ready within 2s: sh ended with exit status: 1"), "{wish}");
+    assert!(wish.contains("it was not ready within 2 s: sh ended with exit status: 1"), "{wish}");
     rig.child(ChildState::Gone).await;
     rig.end().await;
 }
@@ -211,7 +214,7 @@ async fn a_child_that_stands_still_is_handed_over() {
     rig.child(ChildState::Ready).await;
     let report = rig.reports(|report| report.wish.is_some()).await;
     assert_eq!(report.child, ChildState::Unwell);
-    assert!(format!("{:?}", report.wish).contains("it has stood still for 400ms"), "{report:?}");
+    assert!(format!("{:?}", report.wish).contains("it has stood still for 400 ms"), "{report:?}");
     std::fs::write(rig.place.path("height"), "2").unwrap();
     rig.child(ChildState::Ready).await;
     rig.end().await;

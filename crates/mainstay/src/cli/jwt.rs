@@ -56,7 +56,7 @@ pub struct Sign {
     /// Who it is for. Repeatable.
     #[arg(long, value_name = "NAME")]
     audience: Vec<String>,
-    /// For this participant of Canton 3: the audience https://daml.com/jwt/aud/participant/ID.
+    /// For this participant of Canton 3: the audience is `https://daml.com/jwt/aud/participant/ID`.
     #[arg(long, value_name = "ID")]
     participant: Option<String>,
     /// What it is good for [default: daml_ledger_api, unless there is an audience].

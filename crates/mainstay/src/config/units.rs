@@ -34,7 +34,7 @@ pub fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("\"{text}\" is no size in whole bytes"))
 }
 
-/// The shortest text that [`time`] reads as `duration`.
+/// The shortest text that [`time()`] reads as `duration`.
 pub fn show_time(duration: Duration) -> String {
     show(duration.as_nanos(), &TIME_UNITS)
 }

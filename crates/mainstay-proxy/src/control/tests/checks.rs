@@ -19,7 +19,7 @@ async fn a_frozen_node_goes_out() {
     let (_listener, silent) = frozen().await;
     let mut run = Run::start(checked(&[good.address, silent], |_| {}));
     run.until(&[In, Out(Check)]).await;
-    assert_eq!(reason(&run.status(1)), "check /upcheck: no answer in 100ms (1 of 1)");
+    assert_eq!(reason(&run.status(1)), "check /upcheck: no answer in 100 ms (1 of 1)");
     assert!(run.status(1).checks[0].counts.failures > 0);
     eventually("the other is checked", || run.checks(0) > 3).await;
     assert_eq!(run.status(0).reason, None);
@@ -41,7 +41,7 @@ async fn a_late_check_of_a_node_that_answers_others_does_not_count_alone() {
     .await;
     assert_eq!(run.status(0).standing, In);
     let said = run.status(0).reason.unwrap_or_default();
-    assert_eq!(said, "check /upcheck: no answer in 400ms, though live traffic is answered (2 of 5)");
+    assert_eq!(said, "check /upcheck: no answer in 400 ms, though live traffic is answered (2 of 5)");
     run.until(&[Out(Check)]).await;
     let failures = run.status(0).checks[0].counts.failures;
     assert_eq!(failures, 3, "the first check after the last answer");

@@ -87,7 +87,7 @@ async fn a_frozen_node_without_checks_goes_out_when_a_request_waits() {
     run.report(1, Slow).await;
     run.until(&[Out(Check), In]).await;
     let reason = run.status(0).reason.unwrap();
-    assert_eq!(reason, "live traffic had doubts, then a probe: no answer in 200ms");
+    assert_eq!(reason, "live traffic had doubts, then a probe: no answer in 200 ms");
     eventually("the other was probed too", || other.connections() == 1).await;
     // It thaws, and is back by itself.
     let _thawed = Server::serve(listener, vec![http(404, "")]);
@@ -104,7 +104,7 @@ async fn the_last_node_is_probed_on_but_stays() {
     run.report(0, Slow).await;
     eventually("it is probed twice", || run.checks(0) >= 2).await;
     assert_eq!(run.status(0).standing, In);
-    assert_eq!(run.status(0).checks[0].last.clone().unwrap().fault.unwrap(), "no answer in 200ms");
+    assert_eq!(run.status(0).checks[0].last.clone().unwrap().fault.unwrap(), "no answer in 200 ms");
     run.control.admit(&other.address.to_string()).unwrap();
     run.until(&[Out(Check), In]).await;
 }

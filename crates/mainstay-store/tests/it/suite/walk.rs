@@ -13,7 +13,11 @@ pub(super) async fn agrees_with_the_rules(open: &impl Fn() -> Arc<dyn Store>) {
     let mut dice = fastrand::Rng::with_seed(seed);
     let store = open();
     let (mut done, mut refused) = ([0_u32; 9], [0_u32; 9]);
-    for number in 0..8 {
+    // What is rare may need more of them.
+    for number in 0..40 {
+        if number >= 8 && done.iter().chain(&refused[..8]).all(|count| *count > 0) {
+            break;
+        }
         let lease = name(&format!("walk {number}"));
         let mut row = row_of(&look(&*store, &lease, 1).await);
         for step in 0..120 {
