@@ -29,9 +29,9 @@ impl Test {
             self.packages(),
             step::run("format", cargo().args(["fmt", "--all", "--check"]), minutes(2)),
             tidy_step(),
-            step::run("lints", cargo().args(lints), minutes(10)),
-            step::run("documentation", cargo().args(documentation).env("RUSTDOCFLAGS", flags), minutes(6)),
-            step::run("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]), minutes(25)),
+            step::run("lints", cargo().args(lints), minutes(20)),
+            step::run("documentation", cargo().args(documentation).env("RUSTDOCFLAGS", flags), minutes(10)),
+            step::run("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]), minutes(45)),
         ];
         summary(&steps)
     }

@@ -79,8 +79,7 @@ async fn a_node_that_answers_early_and_reads_on_gets_the_body() {
     up.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno").await.unwrap();
     assert_eq!(read_until(&mut client, b"no").await, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno");
     client.write_all(b"restGET /2 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    assert_eq!(read_until(&mut up, b"rest").await, "rest");
-    assert_eq!(read_until(&mut up, b"\r\n\r\n").await, "GET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(read_until(&mut up, b"\r\n\r\n").await, "restGET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
     up.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
     assert_eq!(read_until(&mut client, b"\r\n\r\n").await, "HTTP/1.1 204 No Content\r\n\r\n");
     stop(front).await;
