@@ -119,6 +119,8 @@ fn only_the_holder_reaches_the_database_and_one_that_was_frozen_does_not() {
 
         // Stopped, with a statement under way to it.
         a.signal(Signal::STOP);
+        // Until then one of its threads may still pass something on.
+        a.process.stopped().await.expect("it stops");
         let late = tokio::spawn(async move { mine.batch_execute("INSERT INTO rows (who) VALUES ('a, late')").await });
         leads(&b, "b").await;
         let other = reach(b.listener("db").port(), "b").await;

@@ -112,7 +112,10 @@ impl Process {
     }
 
     /// Waits until a SIGSTOP has taken hold of all its threads.
-    pub(super) async fn stopped(&self) -> Result<(), Mishap> {
+    ///
+    /// # Errors
+    /// It does not stop in time.
+    pub async fn stopped(&self) -> Result<(), Mishap> {
         let tasks = format!("/proc/{}/task", self.child.id());
         until(&format!("{} does not stop", self.name), STOPPING, async || {
             std::fs::read_dir(&tasks)
