@@ -24,6 +24,8 @@ async fn until_refused(address: SocketAddr) {
         loop {
             match TcpStream::connect(address).await {
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
+                // Nobody had accepted it yet when its socket closed: the kernel knows no other answer to that.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
                 Err(error) => panic!("{error}"),
                 Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             }
