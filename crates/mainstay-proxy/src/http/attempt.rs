@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mainstay_core::retry::{self, Decision, Sent};
 use mainstay_io::clock;
+use mainstay_io::stream::Stream;
 use mainstay_io::timer::Interrupt;
 
 use super::answer::{Answer, Taken};
@@ -45,6 +46,14 @@ pub(super) struct Failed {
 impl Failed {
     pub(super) fn before(failure: retry::Failure, outcome: Outcome) -> Self {
         Self { failure, sent: Sent::Nothing, connection: retry::Connection::Fresh, outcome, decided: None }
+    }
+
+    /// Nothing was sent: the time to connect was over, or the node went out.
+    pub(super) fn not_connected(interrupt: Interrupt) -> Self {
+        match interrupt {
+            Interrupt::Expired => Self::before(retry::Failure::Connect, Outcome::ConnectTimeout),
+            Interrupt::Signal(signals) => Self::before(retry::Failure::NodeOut, Outcome::of_signal(signals)),
+        }
     }
 
     pub(super) fn after(up: &Connection, failure: retry::Failure, outcome: Outcome) -> Self {
@@ -183,11 +192,16 @@ impl Conn {
         }
     }
 
-    /// Opens a connection to the node, at the first of its addresses that takes one.
+    /// Opens a connection to the node.
     async fn dial(&mut self, job: &mut Job, aim: &Aim<'_>, begun: Option<Guard>) -> Result<Connection, Failed> {
         let Some(guard) = begun.or_else(|| aim.pool.begin(aim.index)) else {
             return Err(Failed::before(retry::Failure::Connect, Outcome::Busy));
         };
+        self.open(job, aim).await.map(|stream| guard.fresh(stream))
+    }
+
+    /// Opens a stream to the node, at the first of its addresses that takes one.
+    pub(super) async fn open(&mut self, job: &mut Job, aim: &Aim<'_>) -> Result<Stream, Failed> {
         let begun = clock::now();
         self.now = begun;
         aim.node.counters.connects.one();
@@ -204,13 +218,12 @@ impl Conn {
                     let took = self.now.since(begun);
                     aim.node.counters.connect.record(took);
                     job.account.connect = Some(took);
-                    return Ok(guard.fresh(stream));
+                    return Ok(stream);
                 }
                 Ok(Err(error)) => Failed::before(retry::Failure::Connect, Outcome::of_connect(&error)),
-                Err(Interrupt::Expired) => Failed::before(retry::Failure::Connect, Outcome::ConnectTimeout),
-                Err(Interrupt::Signal(signals)) => {
-                    return Err(Failed::before(retry::Failure::NodeOut, Outcome::of_signal(signals)));
-                }
+                Err(interrupt @ Interrupt::Expired) => Failed::not_connected(interrupt),
+                // Whichever address it is, the node is out.
+                Err(interrupt @ Interrupt::Signal(_)) => return Err(Failed::not_connected(interrupt)),
             };
         }
         Err(failed)

@@ -1,9 +1,7 @@
 //! A request on a connection that others share: to the engine, a connection of its own to the node.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future as _;
 use std::io::{self, IoSlice};
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -11,7 +9,6 @@ use mainstay_core::{Moment, retry};
 use mainstay_io::clock;
 use mainstay_io::inner::Inner;
 use mainstay_io::stream::Stream;
-use mainstay_io::timer::Interrupt;
 use mainstay_wire::cross::{self, Framing};
 use mainstay_wire::h1::{self, BodyLength, Method, Parsed};
 use mainstay_wire::h2::{Code, Fields};
@@ -25,7 +22,7 @@ use crate::http::Conn;
 use crate::http::attempt::{Aim, Failed};
 use crate::http::job::Job;
 use crate::http::log::Outcome;
-use crate::pool::{Connection, Guard, share};
+use crate::pool::{Connection, Guard};
 
 /// One request on a link, and its answer.
 pub(super) struct Call {
@@ -85,47 +82,15 @@ impl Conn {
                 self.now = clock::now();
                 let news = self.wait_for_node(aim, aim.pool.params.connect_timeout, |cx| links.poll_news(cx, failures));
                 if let Err(interrupt) = news.await {
-                    return Err(not_connected(interrupt));
+                    return Err(Failed::not_connected(interrupt));
                 }
                 continue;
             };
-            let stream = self.dial_link(job, aim).await?;
+            let stream = self.open(job, aim).await?;
             let params = &aim.pool.params;
             let life = Life { idle: params.idle_timeout, requests: params.requests_per_connection };
             dialing.done(&Link::start(&self.worker, stream, aim.node.tag, life));
         }
-    }
-
-    async fn dial_link(&mut self, job: &mut Job, aim: &Aim<'_>) -> Result<Stream, Failed> {
-        let begun = clock::now();
-        self.now = begun;
-        aim.node.counters.connects.one();
-        let endpoints = aim.node.endpoints();
-        let share = share(aim.pool.params.connect_timeout, endpoints.len());
-        let mut failed = Failed::before(retry::Failure::Connect, Outcome::Refused);
-        for endpoint in endpoints.iter() {
-            let mut connecting = pin!(aim.node.open(endpoint));
-            let connected = self.wait_for_node(aim, share, |cx| connecting.as_mut().poll(cx)).await;
-            self.now = clock::now();
-            failed = match connected {
-                Ok(Ok(stream)) => {
-                    let took = self.now.since(begun);
-                    aim.node.counters.connect.record(took);
-                    job.account.connect = Some(took);
-                    return Ok(stream);
-                }
-                Ok(Err(error)) => Failed::before(retry::Failure::Connect, Outcome::of_connect(&error)),
-                Err(interrupt) => not_connected(interrupt),
-            };
-        }
-        Err(failed)
-    }
-}
-
-fn not_connected(interrupt: Interrupt) -> Failed {
-    match interrupt {
-        Interrupt::Expired => Failed::before(retry::Failure::Connect, Outcome::ConnectTimeout),
-        Interrupt::Signal(signals) => Failed::before(retry::Failure::NodeOut, Outcome::of_signal(signals)),
     }
 }
 
