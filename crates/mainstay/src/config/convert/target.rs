@@ -8,6 +8,8 @@ use crate::config::typed::{Span, Spanned};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct To {
     pub(super) scheme: Scheme,
+    /// Whether it demands that nodes are spoken to over TLS. The pool says how, and may say so without that.
+    pub(super) encrypted: bool,
     pub(super) pool: String,
     pub(super) port: Option<u16>,
     /// From its slash on.
@@ -23,7 +25,7 @@ pub(super) enum Scheme {
     Tcp,
 }
 
-/// Reads `http://POOL[:PORT][/path]`, the same with `http2` or `grpc`, or `tcp://POOL[:PORT]`.
+/// Reads `http://POOL[:PORT][/path]`, the same with `https`, `http2`, `grpc` or `grpcs`, or `tcp://POOL[:PORT]`.
 pub(super) fn parse(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<To> {
     match split(&typed.value) {
         Ok(to) => Some(to),
@@ -39,6 +41,12 @@ pub(super) fn parse(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Option<To> {
 pub(super) fn pool(cx: &mut Cx<'_>, to: &To, span: Span) -> Option<usize> {
     let pools = &cx.config.pools;
     if let Some(index) = pools.iter().position(|(name, _)| name.value == to.pool) {
+        let unsaid = pools.get(index).filter(|(_, pool)| to.encrypted && pool.tls.is_none());
+        if let Some((name, _)) = unsaid.filter(|(name, _)| !cx.broken.around(name.span)) {
+            cx.fault(span, format!("this wants TLS, and [pool.{}] does not say what its nodes have to show", to.pool))
+                .help("add `tls = \"NAME\"` to the pool, and [tls.NAME] with the `ca` of the nodes' certificates")
+                .see(name.span, "the pool");
+        }
         return Some(index);
     }
     let name = &to.pool;
@@ -62,22 +70,15 @@ fn split(text: &str) -> Result<To, (String, String)> {
             format!("write \"http://{text}\" for HTTP, or \"tcp://{text}\" for bytes"),
         ));
     };
+    let encrypted = matches!(scheme, "https" | "grpcs");
     let scheme = match scheme {
-        "http" => Scheme::Http,
-        "http2" | "grpc" => Scheme::Http2,
+        "http" | "https" => Scheme::Http,
+        "http2" | "grpc" | "grpcs" => Scheme::Http2,
         "tcp" => Scheme::Tcp,
         "postgres" | "postgresql" => {
             return Err((
                 "a database is for a whole listener".to_owned(),
                 "write it as `to` of a [listen.NAME] without routes".to_owned(),
-            ));
-        }
-        "https" | "grpcs" => {
-            return Err((
-                format!("{scheme} towards nodes is not supported yet"),
-                format!(
-                    "write \"tcp://{rest}\" to pass the bytes through untouched, or \"http://\" for nodes that speak plain HTTP"
-                ),
             ));
         }
         other => {
@@ -122,7 +123,7 @@ fn split(text: &str) -> Result<To, (String, String)> {
             "write a path without query, blanks or letters beyond ASCII".to_owned(),
         ));
     }
-    Ok(To { scheme, pool: pool.to_owned(), port, path: path.map(str::to_owned) })
+    Ok(To { scheme, encrypted, pool: pool.to_owned(), port, path: path.map(str::to_owned) })
 }
 
 /// What may stand in a path as it goes over the wire.
@@ -143,7 +144,9 @@ mod tests {
             ("http2://tessera/push", "Http2 tessera None Some(\"/push\")"),
             ("tcp://quorum:8545", "Tcp quorum Some(8545) None"),
             ("quorum", "! \"quorum\" has no scheme"),
-            ("https://a", "! https towards nodes is not supported yet"),
+            ("https://a", "Http+tls a None None"),
+            ("grpcs://a:4001", "Http2+tls a Some(4001) None"),
+            ("tcps://a", "! there is no scheme \"tcps\""),
             ("udp://a", "! there is no scheme \"udp\""),
             ("http://a:0", "! \"http://a:0\": there is no port \"0\""),
             ("http://a:port", "! \"http://a:port\": there is no port \"port\""),
@@ -152,7 +155,9 @@ mod tests {
             ("http://a/b?c", "! \"http://a/b?c\": '?' cannot stand in a path"),
         ] {
             let found = match split(text) {
-                Ok(to) => format!("{:?} {} {:?} {:?}", to.scheme, to.pool, to.port, to.path),
+                Ok(To { scheme, encrypted, pool, port, path }) => {
+                    format!("{scheme:?}{} {pool} {port:?} {path:?}", if encrypted { "+tls" } else { "" })
+                }
                 Err((message, _)) => format!("! {message}"),
             };
             assert_eq!(found, expect);

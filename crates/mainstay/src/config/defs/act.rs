@@ -12,14 +12,15 @@ pub(in crate::config) static ACT: &[Setting<Act>] = &[
         field: &Of(
             |act: &mut Act| &mut act.to,
             Text(
-                "`\"http://POOL[:PORT][/prefix]\"`, the same with `grpc`, `\"tcp://POOL[:PORT]\"` or `\"postgres://USER@HOST[:PORT],.../DATABASE\"`",
+                "`\"http://POOL[:PORT][/prefix]\"`, the same with `https`, `grpc` or `grpcs`, `\"tcp://POOL[:PORT]\"` or `\"postgres://USER@HOST[:PORT],.../DATABASE\"`",
             ),
         ),
         default: Standard::Words("none; a listener or route has `to` or `reply`"),
         example: r#""http://tessera:9101""#,
         doc: "Carries requests or connections to a node of this pool. The port is for nodes that have none of their \
               own. A prefix replaces the part of the path that the route matched; the rest goes on as it came. \
-              `tcp` is for whole listeners, and so is `postgres`: connections go to that of its hosts which is the primary; \
+              Whether nodes are spoken to over TLS is said by the pool's `tls`; `https` and `grpcs` refuse to start where it \
+              is not there. `tcp` is for whole listeners, and so is `postgres`: connections go to that of its hosts which is the primary; \
               see [the database](../database.md).",
     },
     Setting {
@@ -147,7 +148,7 @@ pub(in crate::config) static MIRROR: &[Setting<Mirror>] = &[
         field: &Of(|mirror: &mut Mirror| &mut mirror.to, Required("`\"http://POOL[:PORT][/path]\"`")),
         default: Standard::Required,
         example: r#""http://standby:9001""#,
-        doc: "Where the copy goes. A path replaces the request's own, its query stays.",
+        doc: "Where the copy goes; `https` for `http` demands that the pool has `tls`. A path replaces the request's own, its query stays.",
     },
     Setting {
         key: "host",
