@@ -254,7 +254,19 @@ pub struct Http {
     /// Whether requests go to the access log.
     pub access_log: bool,
     /// Whether clients may speak HTTP/2 from their first byte on.
-    pub http2: bool,
+    pub http2: Http2,
+}
+
+/// Whether the clients of a listener may speak HTTP/2 from their first byte on (RFC 9113 3.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Http2 {
+    /// They may not.
+    Refused,
+    /// Their first bytes say which version they speak.
+    #[default]
+    Taken,
+    /// They speak nothing else.
+    Only,
 }
 
 /// Bounds on what a client may send and how long it may take.

@@ -38,7 +38,7 @@ use mainstay_io::timer::{Interrupt, Slot};
 use mainstay_wire::h1::Fault;
 
 use crate::counters::{Limit, ListenerCounters};
-use crate::params::Action;
+use crate::params::{Action, Http2};
 use crate::pool::Permit;
 use crate::worker::{DRAIN, KILL, Listening, Peer, Worker};
 
@@ -197,12 +197,15 @@ impl Conn {
         let mut looked_at = 0;
         let mut begun = None;
         let (mut job, mut buffers) = loop {
+            if !self.input.is_empty() && self.takes_http2(|how| how == Http2::Only) {
+                return Flow::Http2;
+            }
             if !self.input.is_empty() && self.may_be_whole(looked_at) {
                 looked_at = self.input.len();
                 let mut buffers = self.worker.spares.take();
                 match self.prepare(&mut buffers, *begun.get_or_insert(self.now)) {
                     Prepared::More => self.worker.spares.give(buffers),
-                    Prepared::Refused(Fault::Http2Preface) if self.takes_http2() => {
+                    Prepared::Refused(Fault::Http2Preface) if self.takes_http2(|how| how != Http2::Refused) => {
                         self.worker.spares.give(buffers);
                         return Flow::Http2;
                     }
@@ -326,9 +329,9 @@ impl Conn {
         self.listening.table()
     }
 
-    /// Whether a client may go over to HTTP/2: with its first bytes, where the listener takes that.
-    fn takes_http2(&self) -> bool {
-        self.served == 0 && self.over.is_none() && self.table().is_some_and(|table| table.http2)
+    /// Whether a client goes over to HTTP/2: with its first bytes, where the listener takes it in such a way.
+    fn takes_http2(&self, way: impl FnOnce(Http2) -> bool) -> bool {
+        self.served == 0 && self.over.is_none() && self.table().is_some_and(|table| way(table.http2))
     }
 
     /// Whether the request is a call of gRPC. Such a stream may be silent for as long as it likes in either direction.

@@ -8,7 +8,7 @@ use mainstay_wire::h1::HeadLimits;
 
 use super::disguise::{may_be_disguised, readings};
 use super::node_head::NodeHead;
-use crate::params::{self, Action, ClientLimits, Forward, HostName, Http, PathMatch, PoolId, Reply, Template};
+use crate::params::{self, Action, ClientLimits, Forward, HostName, Http, Http2, PathMatch, PoolId, Reply, Template};
 use crate::pool::Pool;
 
 /// A listener's sites and routes, made ready for look-ups.
@@ -16,7 +16,7 @@ pub(crate) struct Table {
     pub(crate) limits: ClientLimits,
     pub(crate) access_log: bool,
     /// Whether clients may speak HTTP/2.
-    pub(crate) http2: bool,
+    pub(crate) http2: Http2,
     sites: Vec<Site>,
     nowhere: Rc<Route>,
 }
@@ -244,7 +244,7 @@ mod tests {
             requests: 1,
             streams: 1,
         };
-        Table::new(&Http { sites: sites.collect(), limits, access_log: false, http2: false }, |_| None)
+        Table::new(&Http { sites: sites.collect(), limits, access_log: false, http2: Http2::Refused }, |_| None)
     }
 
     fn check(table: &Table, host: &str, path: &str, expect: Option<u16>) {

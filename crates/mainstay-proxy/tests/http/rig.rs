@@ -9,7 +9,7 @@ use mainstay_proxy::access::AccessSender;
 use mainstay_proxy::counters::Reading;
 use mainstay_proxy::front::{Front, Leases, Options, Stopped};
 use mainstay_proxy::params::{
-    Action, Address, AllOut, At, Budget, ClientLimits, Forward, Forwarded, Hold, HostRule, Http, Listener, Node,
+    Action, Address, AllOut, At, Budget, ClientLimits, Forward, Forwarded, Hold, HostRule, Http, Http2, Listener, Node,
     PathMatch, Plan, Policy, Pool, PoolId, Queue, Retry, Role, Route, Service, Site,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -27,7 +27,7 @@ pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
         intercept: false,
     };
     let site = Site { names: Vec::new(), routes: vec![route] };
-    let http = Http { sites: vec![site], limits: limits(), access_log: false, http2: true };
+    let http = Http { sites: vec![site], limits: limits(), access_log: false, http2: Http2::Taken };
     let listener = Listener {
         name: Arc::from("listener"),
         at: At::Tcp(([127, 0, 0, 1], 0).into()),

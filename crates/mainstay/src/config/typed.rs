@@ -7,6 +7,8 @@ mod tls;
 
 use std::time::Duration;
 
+use mainstay_proxy::params::Http2;
+
 pub use self::lease::{Guard, Hold, Hook, Lease, Progress, Ready, Restart, Store};
 pub use self::tls::Tls;
 
@@ -253,7 +255,7 @@ pub struct Listen {
     /// Whether requests go to the access log.
     pub access_log: Maybe<bool>,
     /// Whether clients may speak HTTP/2.
-    pub http2: Maybe<bool>,
+    pub http2: Maybe<Http2>,
     /// TCP: end a session that is silent both ways for this long.
     pub idle: Maybe<Duration>,
     /// What is said where `to` is a database.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mainstay_proxy::params::Http2;
+
 use super::config::typed::{
     Act, Admin, Check, Config, Eject, ErrorPage, Guard, Hold, Hook, Lease, Limit, Listen, Log, Maybe, Mirror, Node,
     OfDatabase, Policy, Pool, Progress, Ready, Restart, Retry, Route, Run, Span, Spanned, Store, Tls,
@@ -124,7 +126,7 @@ impl Made {
             mode: self.text(),
             owner: self.text(),
             access_log: self.flag(),
-            http2: self.flag(),
+            http2: self.http2(),
             idle: self.time(),
             database: self.of_database(),
         }
@@ -321,6 +323,10 @@ impl Made {
 
     fn flag(&mut self) -> Maybe<bool> {
         self.maybe(|made| made.0.bool())
+    }
+
+    fn http2(&mut self) -> Maybe<Http2> {
+        self.maybe(|made| [Http2::Refused, Http2::Taken, Http2::Only][made.0.usize(..3)])
     }
 
     fn count(&mut self) -> Maybe<u32> {

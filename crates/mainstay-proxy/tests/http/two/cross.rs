@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
+use mainstay_proxy::params::Http2;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -137,10 +138,35 @@ async fn calls_share_a_connection_and_stream_both_ways() {
 }
 
 #[tokio::test]
+async fn one_that_takes_nothing_else_answers_http1_with_an_end() {
+    let mut only = plan(&[]);
+    crate::rig::http(&mut only).http2 = Http2::Only;
+    let front = start(only).await;
+    for said in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"G", b"INVALID CONNECTION PREFACE\r\n\r\n"] {
+        let mut client = connect(&front).await;
+        client.write_all(said).await.unwrap();
+        let mut all = Vec::new();
+        timeout(client.read_to_end(&mut all)).await.unwrap();
+        let (mut left, mut frames) = (&all[..], Vec::new());
+        while let [_, _, length, kind, _, _, _, _, _, rest @ ..] = left {
+            let (payload, behind) = rest.split_at(usize::from(*length));
+            frames.push((*kind, payload));
+            left = behind;
+        }
+        // SETTINGS first, and last the GOAWAY of a protocol error.
+        assert_eq!(frames.first().unwrap().0, 4, "{all:?}");
+        let (kind, payload) = frames.last().unwrap();
+        assert_eq!((*kind, &payload[..8]), (7, &[0, 0, 0, 0, 0, 0, 0, 1][..]), "{all:?}");
+    }
+    client(&front).await;
+    stop(front).await;
+}
+
+#[tokio::test]
 async fn both_versions_are_taken_on_one_port_and_two_only_where_it_is_wanted() {
     let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut one = plan(&[node.local_addr().unwrap()]);
-    crate::rig::http(&mut one).http2 = false;
+    crate::rig::http(&mut one).http2 = Http2::Refused;
     let front = start(one).await;
     let mut client = connect(&front).await;
     client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use mainstay_proxy::params::{At, Http, Listener, Service, Site, Tcp};
+use mainstay_proxy::params::{At, Http, Http2, Listener, Service, Site, Tcp};
 
 use super::target::{self, Scheme};
 use super::{Cx, Rules, act, address, agree, databases, http, or, owner, tls};
@@ -56,15 +56,16 @@ pub(super) fn convert(cx: &mut Cx<'_>, rules: &mut Rules) -> Built {
             let _ = rules.limit(cx, &Some(other));
         }
         let access_log = or(agree::first_of(cx, &group.members, "access_log", |listen| &listen.access_log), true);
-        let http2 = or(agree::first_of(cx, &group.members, "http2", |listen| &listen.http2), true);
+        let http2 = or(agree::first_of(cx, &group.members, "http2", |listen| &listen.http2), Http2::default());
         let backlog = agree::agreed(cx, &group.members, "backlog", |listen| &listen.backlog);
         let backlog = cx.positive(backlog, "a backlog", "1", defaults::BACKLOG);
         let name = listener_name(first, &group.place);
         let at = at(cx, &group);
         let Some(service) = service(cx, &group, &does) else { continue };
         let protocols: &[&str] = match (&service, http2) {
-            (Ok(_), true) => &["h2", "http/1.1"],
-            (Ok(_), false) => &["http/1.1"],
+            (Ok(_), Http2::Taken) => &["h2", "http/1.1"],
+            (Ok(_), Http2::Refused) => &["http/1.1"],
+            (Ok(_), Http2::Only) => &["h2"],
             (Err(_), _) => &[],
         };
         let tls = tls::server(cx, &group.members, protocols);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ::toml::de::DeValue;
+use mainstay_proxy::params::Http2;
 
 use super::{Kind, Value};
 use crate::config::read::Decoder;
@@ -206,6 +207,43 @@ impl Kind for Flag {
 
     fn print(&self, slot: &Self::Slot) -> Option<String> {
         slot.as_ref().map(|flag| flag.value.to_string())
+    }
+}
+
+/// Whether HTTP/2 is taken beside HTTP/1, or alone.
+pub(super) struct Versions;
+
+impl Kind for Versions {
+    type Slot = Maybe<Http2>;
+
+    fn name(&self) -> String {
+        "`true`, `false` or `\"only\"`".to_owned()
+    }
+
+    fn read(&self, slot: &mut Self::Slot, value: &Value<'_>, cx: &mut Decoder<'_>) {
+        let versions = match value.get_ref() {
+            DeValue::Boolean(true) => Http2::Taken,
+            DeValue::Boolean(false) => Http2::Refused,
+            DeValue::String(word) if word == "only" => Http2::Only,
+            DeValue::String(word) => {
+                cx.bad(value, &format!("\"{word}\" is none of its words")).help("write true, false or \"only\"");
+                return;
+            }
+            _ => {
+                cx.wrong(value, "true, false or \"only\"").help("write true or false without quotes, or \"only\"");
+                return;
+            }
+        };
+        *slot = Some(cx.spanned(versions, value));
+    }
+
+    fn print(&self, slot: &Self::Slot) -> Option<String> {
+        let versions = slot.as_ref()?;
+        Some(match versions.value {
+            Http2::Taken => "true".to_owned(),
+            Http2::Refused => "false".to_owned(),
+            Http2::Only => quoted("only"),
+        })
     }
 }
 

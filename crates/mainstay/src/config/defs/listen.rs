@@ -1,7 +1,7 @@
 //! `[listen.NAME]` and its routes.
 
 use super::guarding::Holding;
-use super::kinds::{Count, Flag, Required, Routes, Text, Texts, Time};
+use super::kinds::{Count, Flag, Required, Routes, Text, Texts, Time, Versions};
 use super::{Of, Setting, Standard};
 use crate::config::defaults;
 use crate::config::typed::{Listen, Route};
@@ -88,11 +88,11 @@ pub(in crate::config) static LISTEN: &[Setting<Listen>] = &[
     },
     Setting {
         key: "http2",
-        field: &Of(|listen: &mut Listen| &mut listen.http2, Flag),
+        field: &Of(|listen: &mut Listen| &mut listen.http2, Versions),
         default: Standard::Words("`true`"),
-        example: "false",
+        example: r#""only""#,
         doc: "HTTP: whether clients may speak HTTP/2, which their first bytes say. With `false` such a client is \
-              answered 505.",
+              answered 505; with `\"only\"` nothing else is understood, as suits gRPC.",
     },
     Setting {
         key: "idle",
