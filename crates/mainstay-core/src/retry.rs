@@ -1,5 +1,7 @@
 //! May this request be tried again? Yes, if nothing was sent or the rule allows it: that is the whole principle.
 
+pub mod canton;
+
 use std::time::Duration;
 
 /// When a request may be tried again; as nginx's `proxy_next_upstream` and its companions have it.
@@ -15,6 +17,8 @@ pub struct RetryRule<'a> {
     pub on_timeout: bool,
     /// After an answer that breaks the protocol.
     pub on_invalid: bool,
+    /// After a call of gRPC whose whole answer is the status `UNAVAILABLE`.
+    pub on_unavailable: bool,
     /// After these statuses.
     pub statuses: &'a [u16],
     /// Also for methods that are not safe to repeat.
@@ -34,6 +38,8 @@ pub enum Failure {
     Invalid,
     /// The node went out while the request waited on it.
     NodeOut,
+    /// A call of gRPC was answered by the status `UNAVAILABLE` and nothing else: it may have been done, or not.
+    Unavailable,
     /// An answer came, with this status. It is a failure only where the rule names the status.
     Status(u16),
 }
@@ -81,7 +87,8 @@ pub struct Attempt {
     pub failure: Failure,
     /// What the node may have seen.
     pub sent: Sent,
-    /// Whether the method is safe to repeat; see [`repeatable`].
+    /// Whether doing it twice is the same as doing it once: by its method ([`repeatable`]), or by what it is to a
+    /// participant of Canton ([`canton`]).
     pub repeatable: bool,
     /// What the client has of an answer.
     pub answer: Answer,
@@ -188,6 +195,7 @@ fn may_repeat(rule: &RetryRule<'_>, attempt: &Attempt) -> Result<(), Stop> {
         Failure::Broken => rule.on_error,
         Failure::Timeout => rule.on_timeout,
         Failure::Invalid => rule.on_invalid,
+        Failure::Unavailable => rule.on_unavailable,
         // Waiting on would end as an error or as no answer in time; either word covers ending it sooner.
         Failure::NodeOut => rule.on_error || rule.on_timeout,
         Failure::Status(status) => rule.statuses.contains(&status),
@@ -221,6 +229,7 @@ mod tests {
         on_error: true,
         on_timeout: false,
         on_invalid: false,
+        on_unavailable: false,
         statuses: &[404, 503],
         non_idempotent: false,
     };
@@ -253,6 +262,10 @@ mod tests {
         }
         check(RetryRule { on_timeout: true, ..RULE }, Attempt { failure: Failure::Timeout, ..GET }, Another);
         check(RetryRule { on_invalid: true, ..RULE }, Attempt { failure: Failure::Invalid, ..GET }, Another);
+        let replicas = RetryRule { on_unavailable: true, ..RULE };
+        check(RULE, Attempt { failure: Failure::Unavailable, ..GET }, End(Stop::Rule));
+        check(replicas, Attempt { failure: Failure::Unavailable, ..GET }, Another);
+        check(replicas, Attempt { failure: Failure::Unavailable, ..POST }, End(Stop::Method));
         let silent = RetryRule { on_error: false, ..RULE };
         check(silent, GET, End(Stop::Rule));
         check(silent, Attempt { failure: Failure::NodeOut, ..GET }, End(Stop::Rule));
@@ -321,12 +334,13 @@ mod tests {
         fn nothing_unsafe_is_ever_repeated_unasked(
             failure in prop_oneof![
                 Just(Failure::Broken), Just(Failure::Timeout), Just(Failure::Invalid), Just(Failure::NodeOut),
-                (100u16..600).prop_map(Failure::Status),
+                Just(Failure::Unavailable), (100u16..600).prop_map(Failure::Status),
             ],
             reused in any::<bool>(), on_error in any::<bool>(), on_timeout in any::<bool>(), on_invalid in any::<bool>(),
+            on_unavailable in any::<bool>(),
             statuses in prop::collection::vec(100u16..600, 0..9), nodes_left in 0u32..4,
         ) {
-            let rule = RetryRule { on_error, on_timeout, on_invalid, statuses: &statuses, ..RULE };
+            let rule = RetryRule { on_error, on_timeout, on_invalid, on_unavailable, statuses: &statuses, ..RULE };
             let connection = if reused { Connection::Reused } else { Connection::Fresh };
             let decision = decide(&rule, &Attempt { failure, connection, nodes_left, ..POST });
             prop_assert!(matches!(decision, Decision::Stop(_)));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mainstay_tls::{Client, Server, ServerName};
 
-pub use self::pool::{Address, AllOut, Budget, Eject, Failback, HashKey, Hold, Node, Policy, Pool, Queue, Role};
+pub use self::pool::{Address, AllOut, Budget, Eject, Failback, HashKey, Hold, Kind, Node, Policy, Pool, Queue, Role};
 
 /// Everything one run of the front is made of. Ids are indices into the vectors.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -490,6 +490,8 @@ pub struct Retry {
     pub statuses: Vec<u16>,
     /// Also for methods that are not safe to repeat, once sent. A payment may be done twice: the operator says so.
     pub non_idempotent: bool,
+    /// Also for commands that a participant of Canton recognises when they come again. Only in a pool of [`Kind::Canton`].
+    pub commands: bool,
 }
 
 /// A copy of requests, whose fate never touches the request itself.

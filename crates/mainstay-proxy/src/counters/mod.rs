@@ -116,6 +116,8 @@ counters! {
         no_node: Counter,
         /// Retries not made because the pool's budget was spent.
         budget_spent: Counter,
+        /// Calls to participants of Canton that were repeated although they may have been done, by what makes that safe.
+        repeated: Family<Repeated, { Repeated::ALL.len() }>,
         /// Requests and connections held while there is no leader, or it has no connection free.
         held: Gauge,
         /// Bytes of them that are kept in memory.
@@ -279,6 +281,20 @@ kinds! {
         Demoted = "demoted",
         /// It answered with a status that the retry rule does not take for an answer.
         Status = "status",
+        /// It answered a call by UNAVAILABLE and nothing else, and the call was repeated.
+        Unavailable = "unavailable",
+        /// The same, because it is the passive one of its replicas.
+        Passive = "passive",
+    }
+}
+
+kinds! {
+    /// What made it safe to repeat a call that a participant of Canton may have done.
+    Repeated {
+        /// It changes nothing.
+        Read = "read",
+        /// The participant recognises it by its command id.
+        Command = "command",
     }
 }
 

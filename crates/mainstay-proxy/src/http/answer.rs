@@ -104,9 +104,8 @@ impl Conn {
             }
             _ => {}
         }
-        if aim.forward.retry.statuses.contains(&response.status) {
-            let failure = retry::Failure::Status(response.status);
-            let mut failed = Failed::after(up, failure, Outcome::Answered(response.status));
+        if let Some((failure, outcome)) = self.unwanted(aim, &response) {
+            let mut failed = Failed::after(up, failure, outcome);
             let decision = self.again(job, buffers, aim, &failed);
             if !matches!(decision, Decision::Stop(_)) {
                 failed.decided = Some(decision);
@@ -121,6 +120,15 @@ impl Conn {
             return Taken::Page(response.status);
         }
         self.take_final(job, buffers, &response, behind).map_or_else(|_| invalid(), Taken::Final)
+    }
+
+    /// What kind of failure an answer is, where the rule has a word for it.
+    fn unwanted(&self, aim: &Aim<'_>, response: &h1::Response<'_>) -> Option<(retry::Failure, Outcome)> {
+        let status = response.status;
+        if aim.forward.retry.statuses.contains(&status) {
+            return Some((retry::Failure::Status(status), Outcome::Answered(status)));
+        }
+        self.unavailable(aim, response).map(|outcome| (retry::Failure::Unavailable, outcome))
     }
 
     fn take_final(

@@ -12,7 +12,7 @@ use super::log::{Outcome, Tried};
 use super::spares::Buffers;
 use super::{Conn, Flow};
 use crate::counters;
-use crate::params::{Forward, HostRule, Retry};
+use crate::params::{Forward, HostRule, Kind, Retry};
 use crate::pool::{Key, Node, Pool};
 use crate::view::{Event, Standing};
 use crate::worker::KILL;
@@ -106,12 +106,13 @@ impl Conn {
     /// Whether the request is tried again after this try, which is not among the buffers' `tries` yet.
     pub(super) fn again(&self, job: &Job, buffers: &Buffers, aim: &Aim<'_>, failed: &Failed) -> Decision {
         let now = self.now;
-        let mut rule = core_rule(&aim.forward.retry);
+        let mut rule = core_rule(&aim.forward.retry, aim.pool.params.kind);
+        let repeated = self.repeated(job, aim);
         let mut attempt = retry::Attempt {
             failure: failed.failure,
             // What is not at hand any more cannot go elsewhere, whatever became of it.
             sent: if job.kept == retry::Body::Kept { failed.sent } else { retry::Sent::Some },
-            repeatable: job.method.is_idempotent(),
+            repeatable: job.method.is_idempotent() || repeated.is_some(),
             answer: retry::Answer::NotBegun,
             body: job.kept,
             connection: failed.connection,
@@ -137,7 +138,13 @@ impl Conn {
         if matches!(decision, Decision::Stop(_)) {
             return decision;
         }
-        if aim.pool.take_retry(now) { decision } else { Decision::Stop(Stop::Rule) }
+        if !aim.pool.take_retry(now) {
+            return Decision::Stop(Stop::Rule);
+        }
+        if let Some(what) = repeated.filter(|_| attempt.sent == retry::Sent::Some) {
+            aim.pool.counters.repeated.one(what);
+        }
+        decision
     }
 
     /// Tells whom it concerns that a node has failed, and notes it for the log.
@@ -159,19 +166,20 @@ impl Conn {
             retry::Failure::Connect | retry::Failure::Broken | retry::Failure::Invalid => Event::Failed,
             retry::Failure::Timeout => Event::TimedOut,
             retry::Failure::Status(500..) => Event::Failed,
-            retry::Failure::Status(_) | retry::Failure::NodeOut => return,
+            retry::Failure::Status(_) | retry::Failure::NodeOut | retry::Failure::Unavailable => return,
         };
         self.worker.report(pool, index, event);
     }
 }
 
-fn core_rule(rule: &Retry) -> RetryRule<'_> {
+fn core_rule(rule: &Retry, kind: Kind) -> RetryRule<'_> {
     RetryRule {
         tries: rule.tries,
         within: rule.within,
         on_error: rule.on_error,
         on_timeout: rule.on_timeout,
         on_invalid: rule.on_invalid,
+        on_unavailable: kind == Kind::Canton,
         statuses: &rule.statuses,
         non_idempotent: rule.non_idempotent,
     }

@@ -49,6 +49,10 @@ pub(super) enum Outcome {
     NodeOut,
     /// It lost the lease while the request waited.
     Demoted,
+    /// A call was answered by UNAVAILABLE and nothing else.
+    Unavailable,
+    /// The same, by a replica that said that it is the passive one.
+    Passive,
     /// The request was given up before the node could answer it.
     Abandoned,
 }
@@ -77,6 +81,8 @@ impl Outcome {
             Self::Invalid => "invalid",
             Self::NodeOut => "node_out",
             Self::Demoted => "demoted",
+            Self::Unavailable => "unavailable",
+            Self::Passive => "passive",
             Self::Abandoned => "abandoned",
         }
     }
@@ -102,6 +108,8 @@ impl Outcome {
             Self::Invalid => Some(Failure::Invalid),
             Self::NodeOut => Some(Failure::WentOut),
             Self::Demoted => Some(Failure::Demoted),
+            Self::Unavailable => Some(Failure::Unavailable),
+            Self::Passive => Some(Failure::Passive),
             Self::Answered(_) | Self::NoResources | Self::Busy | Self::Abandoned => None,
         }
     }

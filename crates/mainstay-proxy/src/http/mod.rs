@@ -7,6 +7,7 @@
 mod answer;
 mod attempt;
 mod body;
+mod canton;
 mod disguise;
 mod down;
 mod duplex;

@@ -16,6 +16,8 @@ pub struct Pool {
     pub name: Arc<str>,
     /// In the order of the configuration, which is the order of preference for [`Policy::Primary`].
     pub nodes: Vec<Node>,
+    /// What its nodes are, as far as that matters to what may be repeated.
+    pub kind: Kind,
     /// How a node is picked.
     pub policy: Policy,
     /// What happens to a request when every node is out.
@@ -108,6 +110,16 @@ pub enum Address {
     },
     /// A stream socket in the file system.
     Unix(PathBuf),
+}
+
+/// What the nodes of a pool are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing is known of them.
+    Any,
+    /// Replicas of one participant (or mediator, or sequencer) of Canton: they share a database, and one of them is active.
+    /// Calls that [`mainstay_core::retry::canton`] knows to be safe are repeated on another.
+    Canton,
 }
 
 /// When a node is used.

@@ -9,8 +9,8 @@ use mainstay_proxy::access::AccessSender;
 use mainstay_proxy::counters::Reading;
 use mainstay_proxy::front::{Front, Leases, Options, Stopped};
 use mainstay_proxy::params::{
-    Action, Address, AllOut, At, Budget, ClientLimits, Forward, Forwarded, Hold, HostRule, Http, Http2, Listener, Node,
-    PathMatch, Plan, Policy, Pool, PoolId, Queue, Retry, Role, Route, Service, Site,
+    Action, Address, AllOut, At, Budget, ClientLimits, Forward, Forwarded, Hold, HostRule, Http, Http2, Kind, Listener,
+    Node, PathMatch, Plan, Policy, Pool, PoolId, Queue, Retry, Role, Route, Service, Site,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -53,6 +53,7 @@ pub(crate) fn pool(nodes: &[SocketAddr]) -> Pool {
     Pool {
         name: Arc::from("pool"),
         nodes: nodes.iter().map(node).collect(),
+        kind: Kind::Any,
         policy: Policy::Spread,
         all_out: AllOut::Refuse,
         connect_timeout: Duration::from_secs(1),
@@ -81,6 +82,7 @@ pub(crate) fn forward() -> Forward {
         on_invalid: false,
         statuses: Vec::new(),
         non_idempotent: false,
+        commands: false,
     };
     Forward {
         pool: PoolId(0),

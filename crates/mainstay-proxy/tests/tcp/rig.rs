@@ -9,8 +9,8 @@ use mainstay_proxy::access::AccessSender;
 use mainstay_proxy::counters::Reading;
 use mainstay_proxy::front::{Front, Leases, Options, Stopped};
 use mainstay_proxy::params::{
-    Address, AllOut, At, Budget, Checker, CheckerId, Hold, Listener, Node, Pattern, Plan, Policy, Pool, PoolId, Probe,
-    Queue, Role, Service, Tcp,
+    Address, AllOut, At, Budget, Checker, CheckerId, Hold, Kind, Listener, Node, Pattern, Plan, Policy, Pool, PoolId,
+    Probe, Queue, Role, Service, Tcp,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +20,7 @@ pub(crate) fn plan(nodes: &[SocketAddr]) -> Plan {
     let pool = Pool {
         name: Arc::from("pool"),
         nodes: nodes.iter().map(|address| node(*address)).collect(),
+        kind: Kind::Any,
         policy: Policy::Spread,
         all_out: AllOut::Refuse,
         connect_timeout: Duration::from_secs(2),

@@ -8,7 +8,7 @@ use mainstay_proxy::access;
 use mainstay_proxy::control::{CheckStatus, ControlCounts, MAX_REPORTS, NodeStatus, PoolStatus};
 use mainstay_proxy::counters::{
     Class, Close, Counter, Durations, Failure, Gauge, Kind, Limit, ListenerCounters, NodeCounters, PoolCounters,
-    Reading,
+    Reading, Repeated,
 };
 use mainstay_proxy::params::{Listener, Plan, Pool, Service};
 use mainstay_proxy::view::Standing;
@@ -218,6 +218,13 @@ fn pools(text: &mut Text, reading: &Reading) {
     counter(text, "mainstay_pool_budget_spent_total", help, |one| &one.budget_spent);
     let help = "Clients that left while they waited for a connection to a node; what they asked was never sent.";
     counter(text, "mainstay_pool_queue_left_total", help, |one| &one.queue_left);
+    let help = "Calls to Canton that were repeated though they may have been done, by what makes that safe.";
+    let mut repeated = text.counter("mainstay_pool_calls_repeated_total", help);
+    for (name, one) in &reading.pools {
+        for call in Repeated::ALL {
+            repeated.int(&[("pool", name), ("call", call.name())], one.repeated.get(*call));
+        }
+    }
     held(text, reading);
 }
 

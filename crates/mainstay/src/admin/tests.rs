@@ -209,6 +209,7 @@ fn plan() -> Plan {
     let pool = params::Pool {
         name: "kv".into(),
         nodes: vec![node],
+        kind: params::Kind::Any,
         policy: params::Policy::Spread,
         all_out: params::AllOut::Refuse,
         connect_timeout: second,

@@ -102,6 +102,8 @@ pub struct Log {
 pub struct Pool {
     /// The nodes, in order of preference.
     pub nodes: Vec<Spanned<Node>>,
+    /// What they are: `canton`.
+    pub kind: Maybe<String>,
     /// How one is picked.
     pub policy: Maybe<Policy>,
     /// Active checks, all of which must pass.
@@ -372,6 +374,8 @@ pub struct Retry {
     pub on: Option<Vec<Spanned<String>>>,
     /// Also for methods that are not safe to repeat.
     pub non_idempotent: Maybe<bool>,
+    /// Also for commands that Canton recognises.
+    pub commands: Maybe<bool>,
 }
 
 /// `[limit.NAME]`

@@ -36,6 +36,7 @@ impl Made {
     fn pool(&mut self) -> Pool {
         Pool {
             nodes: self.list(Self::node),
+            kind: self.text(),
             policy: self.maybe(Self::policy),
             checks: self.list(Self::check),
             eject: self.maybe(Self::eject),
@@ -217,6 +218,7 @@ impl Made {
             buffer: self.size(),
             on: self.0.bool().then_some(on),
             non_idempotent: self.flag(),
+            commands: self.flag(),
         }
     }
 

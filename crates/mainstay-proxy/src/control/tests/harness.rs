@@ -14,7 +14,8 @@ use crate::control::{Control, NodeStatus};
 use crate::counters::Registry;
 use crate::params::PoolId;
 use crate::params::{
-    Address, AllOut, Budget, Checker, CheckerId, Eject, Hold, HttpProbe, Node, Plan, Policy, Pool, Probe, Queue, Role,
+    Address, AllOut, Budget, Checker, CheckerId, Eject, Hold, HttpProbe, Kind, Node, Plan, Policy, Pool, Probe, Queue,
+    Role,
 };
 use crate::view::{Event, Report, Snapshot, Standing};
 
@@ -169,6 +170,7 @@ pub(super) fn pool(name: &str, nodes: Vec<Node>) -> Pool {
     Pool {
         name: name.into(),
         nodes,
+        kind: Kind::Any,
         policy: Policy::Spread,
         all_out: AllOut::Refuse,
         connect_timeout: Duration::from_secs(1),

@@ -1,6 +1,7 @@
 //! HTTP/2 on either side, with the `h2` crate as the peer.
 
 mod calls;
+mod canton;
 mod cross;
 mod floods;
 mod kit;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mainstay_proxy::params::{Address, AllOut, Budget, Node, Policy, Pool, Postgres, Queue, Role, Tcp};
+use mainstay_proxy::params::{Address, AllOut, Budget, Kind, Node, Policy, Pool, Postgres, Queue, Role, Tcp};
 use mainstay_store::{HostAddress, Url};
 
 use super::{Cx, address, leader, leases};
@@ -170,6 +170,7 @@ fn pool(database: &Database, nodes: Vec<Node>) -> Pool {
     Pool {
         name: database.name.as_str().into(),
         nodes,
+        kind: Kind::Any,
         policy: Policy::Writable { database: database.name.as_str().into() },
         all_out: AllOut::Refuse,
         connect_timeout: defaults::CONNECT,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_proxy::params::{
-    Address, AllOut, Budget, Checker, CheckerId, Eject, Encrypted, Failback, HashKey, Node, Policy, Pool, PoolId,
+    Address, AllOut, Budget, Checker, CheckerId, Eject, Encrypted, Failback, HashKey, Kind, Node, Policy, Pool, PoolId,
     Queue, Role,
 };
 use mainstay_tls::{Client, ServerName};
@@ -117,6 +117,7 @@ pub(super) fn convert(cx: &mut Cx<'_>) -> (Vec<Pool>, Vec<Checker>) {
             unneeded_port(cx, &nodes, used);
             built.insert(at, pool);
         }
+        unneeded_kind(cx, name, typed, uses.uses.iter().filter(|used| used.pool == index));
     }
     let pools = (0..uses.uses.len()).filter_map(|at| built.remove(&at)).collect();
     cx.uses = uses;
@@ -368,6 +369,7 @@ fn common(cx: &mut Cx<'_>, name: &Spanned<String>, pool: &typed::Pool) -> Pool {
     Pool {
         name: name.value.as_str().into(),
         nodes: Vec::new(),
+        kind: pool.kind.as_ref().map_or(Kind::Any, |typed| kind(cx, typed)),
         policy: pool.policy.as_ref().map_or(Policy::Spread, |typed| policy(cx, &typed.value, true)),
         all_out: pool.all_out.as_ref().map_or(AllOut::Refuse, |typed| failing(cx, typed)),
         tls: None,
@@ -397,6 +399,15 @@ fn common(cx: &mut Cx<'_>, name: &Spanned<String>, pool: &typed::Pool) -> Pool {
         resolve_every: cx.positive(pool.resolve, "a time", "\"1s\"", defaults::RESOLVE),
         doubt_after: defaults::DOUBT_AFTER,
     }
+}
+
+fn kind(cx: &mut Cx<'_>, typed: &Spanned<String>) -> Kind {
+    if typed.value != "canton" {
+        cx.fault(typed.span, format!("\"{}\" is no kind of nodes that is known", typed.value))
+            .help("write \"canton\", or leave it out");
+        return Kind::Any;
+    }
+    Kind::Canton
 }
 
 fn limit(cx: &mut Cx<'_>, typed: Maybe<u32>) -> Option<u32> {
@@ -489,6 +500,21 @@ fn doubt_after(cx: &mut Cx<'_>, pool: &typed::Pool, used: &Use) -> Duration {
         }
         (Some(_), _) => cx.positive(pool.doubt_after, "a time", "\"10ms\"", defaults::DOUBT_AFTER),
         (None, _) => longest.map_or(defaults::DOUBT_AFTER, |read| defaults::DOUBT_AFTER.min(read / 2)),
+    }
+}
+
+/// A kind that matters to calls alone, in a pool that gets none.
+fn unneeded_kind<'u>(
+    cx: &mut Cx<'_>,
+    name: &Spanned<String>,
+    pool: &typed::Pool,
+    mut uses: impl Iterator<Item = &'u Use>,
+) {
+    let Some(kind) = &pool.kind else { return };
+    let first = uses.next();
+    if first.is_some_and(|used| !used.http2) && !uses.any(|used| used.http2) {
+        cx.fault(kind.span, "`kind` is of calls of gRPC, and none go to this pool")
+            .help(format!("write `to = \"grpc://{}\"` where they come in, or leave it out", name.value));
     }
 }
 

@@ -80,7 +80,13 @@ fn retry(cx: &mut Cx<'_>, typed: &typed::Retry) -> Retry {
         on_invalid: false,
         statuses: Vec::new(),
         non_idempotent: or(typed.non_idempotent, false),
+        commands: or(typed.commands, false),
     };
+    let is_canton = |pool: &typed::Pool| pool.kind.as_ref().is_some_and(|kind| kind.value == "canton");
+    if let Some(commands) = typed.commands.filter(|_| !cx.config.pools.iter().any(|(_, pool)| is_canton(pool))) {
+        cx.fault(commands.span, "`commands` does nothing, since no pool is of `kind = \"canton\"`")
+            .help("write that into the pool of the participant, or leave it out");
+    }
     if let Some(buffer) = typed.buffer.filter(|buffer| buffer.value > LARGEST_BUFFER) {
         cx.fault(buffer.span, "a buffer this large, for each request, is more memory than there is")
             .help("write \"1GiB\" or less");

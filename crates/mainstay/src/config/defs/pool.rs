@@ -16,6 +16,16 @@ pub(in crate::config) static POOL: &[Setting<Pool>] = &[
         doc: "The nodes, in order of preference. A node without a port takes the one that `to` names.",
     },
     Setting {
+        key: "kind",
+        field: &Of(|pool: &mut Pool| &mut pool.kind, Text("`\"canton\"`")),
+        default: Standard::Words("none: nothing is known of the nodes"),
+        example: r#""canton""#,
+        doc: "What the nodes are. `\"canton\"`: replicas of one participant of Canton, which share a database. Calls of gRPC \
+              that a replica answers by UNAVAILABLE and nothing else, or that it breaks off before an answer, are then \
+              repeated on another where that is safe: those that only read, and with `commands` of `[retry.NAME]` those that \
+              Canton recognises. See [HTTP/2 and gRPC](../http2.md#canton).",
+    },
+    Setting {
         key: "policy",
         field: &Of(|pool: &mut Pool| &mut pool.policy, PolicyKind),
         default: Standard::Words("`\"spread\"`"),

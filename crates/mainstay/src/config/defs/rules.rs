@@ -47,6 +47,15 @@ pub(in crate::config) static RETRY: &[Setting<Retry>] = &[
         doc: "Whether this holds for POST, PATCH and other methods that are not safe to repeat, once such a request has \
               been sent. It may then be done twice, and the client is not told.",
     },
+    Setting {
+        key: "commands",
+        field: &Of(|retry: &mut Retry| &mut retry.commands, Flag),
+        default: Standard::Words("`false`"),
+        example: "true",
+        doc: "In a pool of `kind = \"canton\"`: whether a submission is repeated too, where the participant recognises it when \
+              it comes again: it has a command id, its body is kept whole, and its deduplication period, if it names one, is \
+              longer than an hour.",
+    },
 ];
 
 /// `[limit.NAME]`

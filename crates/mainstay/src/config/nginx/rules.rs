@@ -16,6 +16,7 @@ pub(super) fn retry(scope: &Scope<'_>, span: Span, report: &mut Report) -> Retry
         buffer: Some(typed(replay_buffer(scope, span, report), span)),
         on: Some(vec![typed("error".to_owned(), span), typed("timeout".to_owned(), span)]),
         non_idempotent: None,
+        commands: None,
     };
     let Some(directive) = scope.one("proxy_next_upstream") else { return retry };
     let mut on = Vec::new();
