@@ -1,12 +1,14 @@
-//! What the tests run Mainstay against: a protocol-true *model* of Tessera, a real PostgreSQL, real geth nodes, and
+//! What the tests run Mainstay against: protocol-true *models* of Tessera
+//! and Canton, a real PostgreSQL, real geth nodes, and
 //! network namespaces in which the names of the documents' configurations exist.
 //!
 //! Everything started here is bounded in time, listens on the loopback interface only and ends with its handle, or with
 //! the thread that started it. This crate is never a dependency of the product, and holds no test of the product itself.
 //!
-//! Read first: [`tessera`], [`Postgres`], [`Process`].
+//! Read first: [`tessera`], [`canton`], [`Postgres`], [`Process`].
 
 mod cache;
+pub mod canton;
 pub mod child;
 mod geth;
 mod installation;
