@@ -10,16 +10,34 @@ pub(super) struct End {
     head: Fields,
     trailers: Fields,
     message: Vec<u8>,
+    /// The calls under way, and how many bytes of its answer each has.
+    open: Vec<(u32, usize)>,
+    /// The calls stay open when they have had their message.
+    holds: bool,
 }
 
 impl End {
     /// The load's: so many calls at a time, each followed by the next.
     pub(super) fn load(calls: usize) -> Self {
-        let mut end = Self::new(Role::Client);
+        Self::client(calls, "/com.daml.ledger.api.v1.CommandService/SubmitAndWait", false)
+    }
+
+    /// The load's: so many calls that stay open.
+    pub(super) fn holding(calls: usize) -> Self {
+        Self::client(calls, HELD, true)
+    }
+
+    /// Whether all calls have had their message and stay open.
+    pub(super) fn is_silent(&self) -> bool {
+        self.holds && self.open.iter().all(|(_, count)| *count == self.message.len())
+    }
+
+    fn client(calls: usize, path: &str, holds: bool) -> Self {
+        let mut end = Self { holds, ..Self::new(Role::Client) };
         for (name, value) in [
             (":method", "POST"),
             (":scheme", "http"),
-            (":path", "/com.daml.ledger.api.v1.CommandService/SubmitAndWait"),
+            (":path", path),
             (":authority", "bench.example"),
             ("content-type", "application/grpc"),
             ("te", "trailers"),
@@ -46,7 +64,16 @@ impl End {
         let mut message = vec![0, 0, 0, 0, 100];
         message.resize(105, b'm');
         let connection = Connection::new(role, limits);
-        Self { connection, role, pending: Vec::new(), head: Fields::new(), trailers: Fields::new(), message }
+        Self {
+            connection,
+            role,
+            pending: Vec::new(),
+            head: Fields::new(),
+            trailers: Fields::new(),
+            message,
+            open: Vec::new(),
+            holds: false,
+        }
     }
 
     /// What is to be sent.
@@ -82,11 +109,19 @@ impl End {
             }
             (Role::Client, Event::Data { stream, bytes, end: false }) => {
                 self.connection.release(stream, bytes.len());
-                Ok(false)
+                let call = self.open.iter_mut().find(|(id, _)| *id == stream).ok_or("data of no call")?;
+                let expected = self.message.get(call.1..call.1 + bytes.len());
+                call.1 += bytes.len();
+                if expected == Some(bytes) { Ok(false) } else { Err("another message than was sent".to_owned()) }
             }
-            (Role::Client, Event::Trailers { .. }) => {
+            (Role::Client, Event::Trailers { stream }) => {
                 if self.connection.fields().get(b"grpc-status") != Some(b"0") {
                     return Err("a status other than 0".to_owned());
+                }
+                let place = self.open.iter().position(|(id, _)| *id == stream).ok_or("trailers of no call")?;
+                let (_, count) = self.open.swap_remove(place);
+                if count != self.message.len() {
+                    return Err(format!("{count} bytes of a message"));
                 }
                 self.call();
                 Ok(true)
@@ -101,7 +136,13 @@ impl End {
                 Ok(false)
             }
             (_, Event::Window { .. } | Event::Settings | Event::Pong { .. }) => Ok(false),
-            (Role::Server, Event::Head { end: false, .. }) => Ok(false),
+            (Role::Server, Event::Head { stream, end: false, .. }) => {
+                if self.connection.fields().get(b":path") == Some(HELD.as_bytes()) {
+                    self.connection.headers(stream, self.head.iter(), false);
+                    self.connection.data(stream, &self.message, false);
+                }
+                Ok(false)
+            }
             (_, other) => Err(format!("{other:?}")),
         }
     }
@@ -109,7 +150,11 @@ impl End {
     fn call(&mut self) {
         if let Some(id) = self.connection.open(false) {
             self.connection.headers(id, self.head.iter(), false);
-            self.connection.data(id, &self.message, true);
+            self.connection.data(id, &self.message, !self.holds);
+            self.open.push((id, 0));
         }
     }
 }
+
+/// The method whose calls the node answers with one message and leaves open.
+const HELD: &str = "/com.daml.ledger.api.v1.TransactionService/GetTransactions";

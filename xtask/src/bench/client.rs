@@ -28,6 +28,8 @@ pub(super) enum Expect {
     Bytes(usize),
     /// Calls of gRPC, so many at a time.
     Calls(usize),
+    /// So many calls of gRPC that have each had one message and stay open.
+    Held(usize),
 }
 
 /// What an event led to.
@@ -76,11 +78,13 @@ impl Client {
     /// Sends a request; the connection must be idle.
     pub(super) fn start(&mut self, poll: &Poll, job: &Job, due: Instant) -> Result<Step> {
         self.due = due;
-        if let Expect::Calls(count) = job.expect {
-            self.calls = Some(Box::new(End::load(count)));
-            return self.flush(poll, 0);
-        }
-        self.send(poll, job, 0)
+        let end = match job.expect {
+            Expect::Calls(count) => End::load(count),
+            Expect::Held(count) => End::holding(count),
+            Expect::Http(_) | Expect::Bytes(_) => return self.send(poll, job, 0),
+        };
+        self.calls = Some(Box::new(end));
+        self.flush(poll, 0)
     }
 
     /// Handles an event.
@@ -125,7 +129,7 @@ impl Client {
         self.state = match job.expect {
             Expect::Http(_) => State::AwaitHead,
             Expect::Bytes(length) => State::AwaitBytes(length),
-            Expect::Calls(_) => State::Idle,
+            Expect::Calls(_) | Expect::Held(_) => State::Idle,
         };
         Ok(Step::Pending)
     }
@@ -158,6 +162,10 @@ impl Client {
             }
         }
         self.socket.watch(poll, interest)?;
+        if end.is_silent() {
+            self.state = State::Idle;
+            return Ok(Step::Done);
+        }
         self.state = State::AwaitHead;
         Ok(if done == 0 { Step::Pending } else { Step::Several(done) })
     }

@@ -110,7 +110,7 @@ impl Bench {
     }
 
     fn measure(&self, rig: &mut Rig, site: &Site, rows: &[Row], table: &mut Table) -> Result<()> {
-        let loads: Vec<Row> = rows.iter().copied().filter(|&row| row != Row::Idle).collect();
+        let loads: Vec<Row> = rows.iter().copied().filter(|row| !row.is_memory()).collect();
         if !loads.is_empty() {
             let mut running = Vec::new();
             for &subject in &self.proxies {
@@ -127,16 +127,10 @@ impl Bench {
                 }
             }
         }
-        if rows.contains(&Row::Idle) {
-            for &subject in self.proxies.iter().filter(|subject| subject.has(Row::Idle)) {
-                progress(&format!("{}: {subject}", Row::Idle));
-                let proxy = subject.start(site, rig, &[Row::Idle])?;
-                let job = Row::Idle.job(proxy.doors.of(Row::Idle));
-                let count = Row::Idle.connections();
-                let (before, after, errors) = rig.idle(&job, count, &mut || proxy.process.resident())?;
-                let each = after.saturating_sub(before) as f64 / count as f64;
-                let note = format!("{:.1} MB -> {:.1} MB", before as f64 / 1e6, after as f64 / 1e6);
-                table.add(Row::Idle, subject, Sample { figure: each, errors, note, ..Sample::default() });
+        for row in rows.iter().copied().filter(|row| row.is_memory()) {
+            for &subject in self.proxies.iter().filter(|subject| subject.has(row)) {
+                progress(&format!("{row}: {subject}"));
+                table.add(row, subject, hold(rig, site, subject, row)?);
             }
         }
         progress("");
@@ -189,6 +183,16 @@ impl Bench {
         }
         Ok(crate::target().join("release/mainstay"))
     }
+}
+
+/// What a proxy's memory grows by for each of a row's connections or calls.
+fn hold(rig: &mut Rig, site: &Site, subject: Subject, row: Row) -> Result<Sample> {
+    let proxy = subject.start(site, rig, &[row])?;
+    let job = row.job(proxy.doors.of(row));
+    let (before, after, errors) = rig.idle(&job, row.connections(), &mut || proxy.process.resident())?;
+    let each = after.saturating_sub(before) as f64 / (row.connections() * row.held()) as f64;
+    let note = format!("{:.1} MB -> {:.1} MB", before as f64 / 1e6, after as f64 / 1e6);
+    Ok(Sample { figure: each, errors, note, ..Sample::default() })
 }
 
 /// A line that the next one replaces, where somebody looks.

@@ -36,6 +36,8 @@ pub(super) enum Row {
     Grpc64x1,
     /// Memory of 10,000 idle connections, per connection.
     Idle,
+    /// Memory of 10,000 open calls that are silent, 100 on each of 100 connections, per call.
+    GrpcIdle,
     /// p99 at 15,000 requests a second, arriving at random.
     P99,
 }
@@ -61,14 +63,25 @@ impl Row {
             Self::Grpc16x8 => "gRPC, 16 connections x 8 calls",
             Self::Grpc64x1 => "gRPC, 64 connections x 1 call",
             Self::Idle => "memory per idle connection (of 10,000)",
+            Self::GrpcIdle => "memory per silent gRPC stream (of 10,000 over 100 connections)",
             Self::P99 => "p99 at 15,000 requests/s, arriving at random",
         }
+    }
+
+    /// Whether it is memory that is measured, not work.
+    pub(super) fn is_memory(self) -> bool {
+        matches!(self, Self::Idle | Self::GrpcIdle)
+    }
+
+    /// Of what its memory is told, on each connection.
+    pub(super) fn held(self) -> usize {
+        if self == Self::GrpcIdle { HELD } else { 1 }
     }
 
     /// The unit of its figures.
     pub(super) fn unit(self) -> &'static str {
         match self {
-            Self::Idle => "B",
+            Self::Idle | Self::GrpcIdle => "B",
             _ => "µs",
         }
     }
@@ -79,6 +92,7 @@ impl Row {
             Self::Idle => 10_000,
             Self::Get1m | Self::TcpBulk => 8,
             Self::Grpc16x8 => 16,
+            Self::GrpcIdle => 100,
             _ => 64,
         }
     }
@@ -96,6 +110,7 @@ impl Row {
             Self::TcpBulk => (vec![b'?'; BULK_ASK], Expect::Bytes(BULK)),
             Self::Grpc16x8 => (Vec::new(), Expect::Calls(8)),
             Self::Grpc64x1 => (Vec::new(), Expect::Calls(1)),
+            Self::GrpcIdle => (Vec::new(), Expect::Held(HELD)),
         };
         Job { target, request: Arc::from(request), expect, fresh: self == Self::New }
     }
@@ -119,5 +134,8 @@ fn post() -> Vec<u8> {
     bytes.extend([b'p'; 1024]);
     bytes
 }
+
+/// Silent calls on each connection: as many as every proxy allows unasked.
+const HELD: usize = 100;
 
 const FIELDS: &str = "Host: bench.example\r\nUser-Agent: bench\r\nAccept: */*\r\n";

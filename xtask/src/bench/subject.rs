@@ -72,7 +72,7 @@ impl Doors {
             Row::Unix => Target::Unix(self.unix.clone()),
             Row::Tcp300 | Row::Tcp16k => Target::Tcp(self.echo),
             Row::TcpBulk => Target::Tcp(self.bulk),
-            Row::Grpc16x8 | Row::Grpc64x1 => Target::Tcp(self.calls),
+            Row::Grpc16x8 | Row::Grpc64x1 | Row::GrpcIdle => Target::Tcp(self.calls),
             _ => Target::Tcp(self.http),
         }
     }
@@ -105,7 +105,8 @@ impl Subject {
 
     /// Whether it can do what a row asks.
     pub(super) fn has(self, row: Row) -> bool {
-        self != Self::Floor || !matches!(row, Row::Get1m | Row::TcpBulk | Row::Grpc16x8 | Row::Grpc64x1 | Row::Idle)
+        let is_call = matches!(row, Row::Grpc16x8 | Row::Grpc64x1 | Row::GrpcIdle);
+        self != Self::Floor || !(is_call || matches!(row, Row::Get1m | Row::TcpBulk | Row::Idle))
     }
 
     fn command(self, site: &Site, folder: &Path, doors: &Doors, nodes: Addresses) -> Result<Command> {

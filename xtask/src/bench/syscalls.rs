@@ -13,7 +13,7 @@ use super::subject::{Running, Site, Subject};
 
 /// Prints, for every proxy and row, the calls per request.
 pub(super) fn run(rig: &mut Rig, site: &Site, subjects: &[Subject], rows: &[Row]) -> Result<()> {
-    for &row in rows.iter().filter(|&&row| !matches!(row, Row::Idle | Row::P99)) {
+    for &row in rows.iter().filter(|row| !row.is_memory() && **row != Row::P99) {
         println!("{row}: {}", row.title());
         for &subject in subjects.iter().filter(|subject| subject.has(row)) {
             let proxy = subject.start(site, rig, &[row])?;
