@@ -23,4 +23,5 @@ pub use connection::{Connection, Ended, Event, Limits, Role, Step};
 pub use fields::{Field, Fields};
 pub use frame::PREFACE;
 pub use settings::Settings;
+pub use stream::ById;
 pub use waste::Flood;

@@ -38,7 +38,7 @@ pub(super) enum Closed {
 /// The streams of a connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Streams {
-    open: HashMap<u32, Stream, BuildHasherDefault<Spread>>,
+    open: ById<Stream>,
     /// The last that ended, newest last.
     closed: VecDeque<(u32, Closed)>,
 }
@@ -91,9 +91,14 @@ impl Streams {
 /// Ended streams that are remembered, to tell late frames from wrong ones.
 const REMEMBERED: usize = 128;
 
+/// What is kept for each stream of a connection, by the stream's identifier.
+///
+/// A peer chooses its identifiers, but they grow, are odd and bounded in number: none of its choices makes a table slow.
+pub type ById<T> = HashMap<u32, T, BuildHasherDefault<Spread>>;
+
 /// Spreads identifiers, which are consecutive odd numbers, over a table.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Spread(u64);
+pub struct Spread(u64);
 
 impl Hasher for Spread {
     fn finish(&self) -> u64 {

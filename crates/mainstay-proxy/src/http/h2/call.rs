@@ -36,6 +36,8 @@ pub(super) struct Call {
     inbox: RefCell<Inbox>,
     writing: RefCell<Writing>,
     waker: RefCell<Option<Waker>>,
+    /// Whether it waits for room.
+    starved: Cell<bool>,
     fate: Cell<Fate>,
 }
 
@@ -104,6 +106,7 @@ fn call(link: &Rc<Link>, job: &Job, scheme: &'static [u8]) -> Stream {
         inbox: RefCell::new(Inbox::new(Framing::Chunked)),
         writing: RefCell::new(Writing::new()),
         waker: RefCell::default(),
+        starved: Cell::new(false),
         fate: Cell::new(Fate::Well),
     });
     Stream::Inner(Box::new(Handle(call)))
@@ -142,7 +145,7 @@ impl Call {
 
     /// More may be sent.
     pub(super) fn has_room(&self) {
-        if self.writing.borrow().needs_room() {
+        if self.starved.take() {
             self.wake();
         }
     }
@@ -186,14 +189,13 @@ impl Call {
             BodyLength::Length(length) => (Writing::Length(length), false),
             BodyLength::Chunked => (Writing::chunked(), false),
         };
-        let mut fields = Fields::new();
-        cross::request_from_h1(&request, self.scheme, &mut fields);
-        let left = fields.get(b"grpc-timeout").and_then(grpc::timeout);
-        let left = left.map(|timeout| timeout.saturating_sub(clock::now().since(self.begun)));
-        if let Some(left) = left {
-            fields.replace(b"grpc-timeout", grpc::write_timeout(left).as_bytes());
-        }
-        let opened = self.link.carrier.with(|connection| {
+        let opened = self.link.carrier.compose(|connection, fields| {
+            cross::request_from_h1(&request, self.scheme, fields);
+            let left = fields.get(b"grpc-timeout").and_then(grpc::timeout);
+            let left = left.map(|timeout| timeout.saturating_sub(clock::now().since(self.begun)));
+            if let Some(left) = left {
+                fields.replace(b"grpc-timeout", grpc::write_timeout(left).as_bytes());
+            }
             let id = connection.open(self.method == Method::Head)?;
             connection.headers(id, fields.iter(), end);
             Some(id)
@@ -258,7 +260,7 @@ impl Inner for Handle {
         let carrier = &call.link.carrier;
         let send = |writing: &mut Writing, bytes: &[u8]| {
             let room = carrier.room();
-            carrier.with(|connection| writing.body(connection, call.id.get(), bytes, room))
+            carrier.compose(|connection, fields| writing.body(connection, fields, call.id.get(), bytes, room))
         };
         call.writing.borrow_mut().write(parts, |bytes| call.open(bytes), send)
     }
@@ -270,6 +272,8 @@ impl Inner for Handle {
         let waits = call.writing.borrow().needs_room()
             && (carrier.room() == 0 || carrier.with(|connection| connection.room(call.id.get())) == 0);
         if waits {
+            call.starved.set(true);
+            carrier.starve();
             call.keep_waker(cx);
             return Poll::Pending;
         }

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::task::{Context, Poll, Waker};
 
 use mainstay_io::stream::Stream;
-use mainstay_wire::h2::{Connection, Ended, Event};
+use mainstay_wire::h2::{Connection, Ended, Event, Fields};
 
 /// The state of an end, which its task and its streams share.
 pub(super) struct Carrier {
@@ -13,6 +13,10 @@ pub(super) struct Carrier {
     waker: RefCell<Option<Waker>>,
     /// Whether the task has its turn just now.
     busy: Cell<bool>,
+    /// Whether a stream waits for room.
+    starved: Cell<bool>,
+    /// Where heads are composed.
+    scratch: RefCell<Fields>,
 }
 
 /// Why a connection is carried no further.
@@ -26,7 +30,13 @@ pub(super) enum Over {
 
 impl Carrier {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection: RefCell::new(connection), waker: RefCell::default(), busy: Cell::new(false) }
+        Self {
+            connection: RefCell::new(connection),
+            waker: RefCell::default(),
+            busy: Cell::new(false),
+            starved: Cell::new(false),
+            scratch: RefCell::default(),
+        }
     }
 
     /// Looks at the connection or changes it. What that gives to be sent is sent when the task has its turn.
@@ -40,6 +50,23 @@ impl Carrier {
             self.wake();
         }
         value
+    }
+
+    /// The same, with fields that are empty, to compose a head in.
+    pub(super) fn compose<T>(&self, change: impl FnOnce(&mut Connection, &mut Fields) -> T) -> T {
+        let mut fields = self.scratch.borrow_mut();
+        fields.clear();
+        self.with(|connection| change(connection, &mut fields))
+    }
+
+    /// Notes that a stream waits for room.
+    pub(super) fn starve(&self) {
+        self.starved.set(true);
+    }
+
+    /// Whether streams wait for room; they are to be told that there may be some, and to say so again if not enough.
+    pub(super) fn feeds(&self) -> bool {
+        self.starved.take()
     }
 
     /// Gives the task a turn.

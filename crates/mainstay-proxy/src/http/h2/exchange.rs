@@ -32,6 +32,8 @@ pub(in crate::http) struct Exchange {
     inbox: RefCell<Inbox>,
     writing: RefCell<Writing>,
     waker: RefCell<Option<Waker>>,
+    /// Whether it waits for room.
+    starved: Cell<bool>,
     /// Of whoever serves it.
     raiser: Raiser,
     /// Why nobody waits for its answer any more; empty while somebody does.
@@ -62,6 +64,7 @@ impl Exchange {
             inbox: RefCell::new(Inbox::new(asked.framing)),
             writing: RefCell::new(Writing::new()),
             waker: RefCell::default(),
+            starved: Cell::new(false),
             raiser,
             gone: Cell::new(""),
             failed: Cell::new(None),
@@ -83,7 +86,7 @@ impl Exchange {
 
     /// More may be sent.
     pub(super) fn has_room(&self) {
-        if self.writing.borrow().needs_room() {
+        if self.starved.take() {
             self.wake();
         }
     }
@@ -150,9 +153,10 @@ impl Exchange {
             ResponseBody::Chunked => (Writing::chunked(), false),
             ResponseBody::UntilClose => (Writing::UntilEnd, false),
         };
-        let mut fields = Fields::new();
-        cross::response_from_h1(&response, &mut fields);
-        self.session.carrier.with(|connection| connection.headers(self.id, fields.iter(), end));
+        self.session.carrier.compose(|connection, fields| {
+            cross::response_from_h1(&response, fields);
+            connection.headers(self.id, fields.iter(), end);
+        });
         Ok(Some(Opened { head, then }))
     }
 
@@ -255,7 +259,7 @@ impl Inner for Handle {
         let carrier = &exchange.session.carrier;
         let send = |writing: &mut Writing, bytes: &[u8]| {
             let room = carrier.room();
-            carrier.with(|connection| writing.body(connection, exchange.id, bytes, room))
+            carrier.compose(|connection, fields| writing.body(connection, fields, exchange.id, bytes, room))
         };
         exchange.writing.borrow_mut().write(parts, |bytes| exchange.open(bytes), send)
     }
@@ -267,6 +271,8 @@ impl Inner for Handle {
         let waits = exchange.writing.borrow().needs_room()
             && (carrier.room() == 0 || carrier.with(|connection| connection.room(exchange.id)) == 0);
         if waits {
+            exchange.starved.set(true);
+            carrier.starve();
             exchange.keep_waker(cx);
             return Poll::Pending;
         }

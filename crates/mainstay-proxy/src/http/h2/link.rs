@@ -1,7 +1,6 @@
 //! Connections to nodes over HTTP/2, shared by requests: one task each.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use mainstay_io::stream::Stream;
 use mainstay_io::timer::{Interrupt, Slot};
 use mainstay_wire::h1;
 use mainstay_wire::h2::hpack::ListLimits;
-use mainstay_wire::h2::{Code, Connection, Event, Limits, Role};
+use mainstay_wire::h2::{ById, Code, Connection, Event, Limits, Role};
 
 use super::call::{Call, Fate};
 use super::carrier::{Carrier, Over};
@@ -21,7 +20,7 @@ use crate::worker::{DEMOTED, DRAIN, KILL, NODE_OUT, Worker};
 /// A connection to a node, as requests share it.
 pub(crate) struct Link {
     pub(super) carrier: Carrier,
-    calls: RefCell<HashMap<u32, Rc<Call>>>,
+    calls: RefCell<ById<Rc<Call>>>,
     state: Cell<State>,
     /// Whether the node has said what it allows.
     settled: Cell<bool>,
@@ -188,15 +187,13 @@ impl Link {
     }
 
     fn event(&self, event: Event<'_>) {
-        self.heard.set(clock::now());
         match event {
             Event::Head { stream, end, interim } => self.one(stream, |call| {
                 self.carrier.with(|connection| call.head(connection.fields(), end, interim));
             }),
             Event::Data { stream, bytes, end } => self.one(stream, |call| call.push(bytes, end)),
             Event::Trailers { stream } => {
-                let trailers = self.carrier.with(|connection| connection.fields().clone());
-                self.one(stream, |call| call.end(&trailers));
+                self.one(stream, |call| self.carrier.with(|connection| call.end(connection.fields())));
             }
             Event::Reset { stream, code } => {
                 let fate = if code == Code::REFUSED_STREAM { Fate::Untouched } else { Fate::Reset(code) };
@@ -207,11 +204,11 @@ impl Link {
                 self.one(stream, |call| call.leave(Fate::Broken));
                 self.forget(stream);
             }
-            Event::Window { stream: 0 } => self.each(Call::has_room),
+            Event::Window { stream: 0 } => self.feed(),
             Event::Window { stream } => self.one(stream, Call::has_room),
             Event::Settings => {
                 self.settled.set(true);
-                self.each(Call::has_room);
+                self.feed();
             }
             Event::GoAway { last, .. } => {
                 self.leave();
@@ -232,8 +229,11 @@ impl Link {
         }
     }
 
-    fn each(&self, act: impl Fn(&Call)) {
-        self.calls.borrow().values().for_each(|call| act(call));
+    /// There may be room again for whoever waits for it.
+    fn feed(&self) {
+        if self.carrier.feeds() {
+            self.calls.borrow().values().for_each(|call| call.has_room());
+        }
     }
 }
 
@@ -330,14 +330,15 @@ impl Link {
         worker: &Worker,
         pending: &mut Vec<u8>,
     ) -> Poll<Option<Over>> {
-        let polled = self.carrier.poll(
-            cx,
-            stream,
-            &worker.lent,
-            pending,
-            |event| self.event(event),
-            || self.each(Call::has_room),
-        );
+        let mut is_news = true;
+        let event = |event: Event<'_>| {
+            // One look at the clock for all that came together.
+            if std::mem::take(&mut is_news) {
+                self.heard.set(clock::now());
+            }
+            self.event(event);
+        };
+        let polled = self.carrier.poll(cx, stream, &worker.lent, pending, event, || self.feed());
         let leaves = || worker.draining.get() || self.state.get() == State::Leaving;
         let done = || leaves() && self.calls.borrow().is_empty() && self.carrier.is_flushed();
         match polled {

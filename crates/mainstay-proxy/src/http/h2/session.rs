@@ -1,7 +1,6 @@
 //! A client's connection over HTTP/2: one task, from its preface to its end.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use mainstay_io::timer::{Interrupt, Slot};
 use mainstay_wire::cross;
 use mainstay_wire::h1::Method;
 use mainstay_wire::h2::hpack::ListLimits;
-use mainstay_wire::h2::{Code, Connection, Ended, Event, Field, Fields, Limits, Role};
+use mainstay_wire::h2::{ById, Code, Connection, Ended, Event, Field, Fields, Limits, Role};
 
 use super::carrier::{Carrier, Over};
 use super::exchange::{Asked, Exchange};
@@ -31,7 +30,7 @@ pub(in crate::http) struct Session {
     /// Whom the client's certificate names.
     pub(super) identity: Option<String>,
     pub(super) carrier: Carrier,
-    streams: RefCell<HashMap<u32, Rc<Exchange>>>,
+    streams: RefCell<ById<Rc<Exchange>>>,
     /// Requests so far.
     served: Cell<u64>,
     leaving: Cell<Leaving>,
@@ -217,8 +216,15 @@ impl Session {
     /// Carries what can be carried; ready with `None` when all is done.
     fn poll(self: &Rc<Self>, cx: &mut Context<'_>, stream: &mut Stream, pending: &mut Vec<u8>) -> Poll<Option<Over>> {
         let lent = &self.worker.lent;
-        let polled =
-            self.carrier.poll(cx, stream, lent, pending, |event| self.event(event), || self.each(Exchange::has_room));
+        let mut is_news = true;
+        let event = |event: Event<'_>| {
+            // One look at the clock for all that came together.
+            if std::mem::take(&mut is_news) {
+                self.heard.set(clock::now());
+            }
+            self.event(event);
+        };
+        let polled = self.carrier.poll(cx, stream, lent, pending, event, || self.feed());
         match polled {
             Poll::Ready(over) => Poll::Ready(Some(over)),
             Poll::Pending if self.is_done() => Poll::Ready(None),
@@ -257,7 +263,6 @@ impl Session {
     }
 
     fn event(self: &Rc<Self>, event: Event<'_>) {
-        self.heard.set(clock::now());
         match event {
             Event::Head { stream, end, .. } => self.begin(stream, end),
             Event::TooLarge { stream, end } => self.refuse_large(stream, end),
@@ -270,8 +275,9 @@ impl Session {
                 }
             }),
             Event::Trailers { stream } => {
-                let trailers = self.carrier.with(|connection| connection.fields().clone());
-                self.one(stream, |exchange| exchange.end(Some(&trailers)));
+                self.one(stream, |exchange| {
+                    self.carrier.with(|connection| exchange.end(Some(connection.fields())));
+                });
             }
             Event::Reset { stream, .. } => {
                 self.one(stream, |exchange| exchange.leave("client_gone"));
@@ -284,7 +290,7 @@ impl Session {
                 self.one(stream, |exchange| exchange.leave("request_invalid"));
                 self.forget(stream);
             }
-            Event::Window { stream: 0 } | Event::Settings => self.each(Exchange::has_room),
+            Event::Window { stream: 0 } | Event::Settings => self.feed(),
             Event::Window { stream } => self.one(stream, Exchange::has_room),
             Event::GoAway { .. } => self.leave(),
             Event::Pong { payload } => {
@@ -297,7 +303,7 @@ impl Session {
 
     /// A request came: it is served as a connection of one request would be.
     fn begin(self: &Rc<Self>, id: u32, end: bool) {
-        let now = clock::now();
+        let now = self.heard.get();
         let Some(table) = self.listening.table() else {
             return self.carrier.with(|connection| connection.reset(id, Code::REFUSED_STREAM));
         };
@@ -389,6 +395,13 @@ impl Session {
 
     fn each(&self, act: impl Fn(&Exchange)) {
         self.streams.borrow().values().for_each(|exchange| act(exchange));
+    }
+
+    /// There may be room again for whoever waits for it.
+    fn feed(&self) {
+        if self.carrier.feeds() {
+            self.each(Exchange::has_room);
+        }
     }
 
     fn idle_timeout(&self) -> Duration {

@@ -93,13 +93,14 @@ impl Writing {
         Ok(written)
     }
 
-    /// Sends what `room` allows of a body's bytes on stream `id`, and says how many were used.
+    /// Sends what `room` allows of a body's bytes on stream `id`, and says how many were used. `trailers` is lent.
     ///
     /// # Errors
     /// They are no body, or lie behind its end.
     pub(super) fn body(
         &mut self,
         connection: &mut Connection,
+        trailers: &mut Fields,
         id: u32,
         bytes: &[u8],
         room: usize,
@@ -124,8 +125,7 @@ impl Writing {
                 };
                 let (used, done) = unchunk.take(bytes, room, send).map_err(io::Error::other)?;
                 if done {
-                    let mut trailers = Fields::new();
-                    if unchunk.trailers(&mut trailers) {
+                    if unchunk.trailers(trailers) {
                         connection.headers(id, trailers.iter(), true);
                     } else {
                         connection.data(id, &[], true);
