@@ -54,23 +54,19 @@ impl Unchunk {
             if rest.is_empty() {
                 return Ok((used, false));
             }
-            let left = usize::try_from(self.chunks.data_left()).unwrap_or(usize::MAX);
-            // Framing goes byte by byte, so that data never comes unasked.
-            let most = if left == 0 { 1 } else { left.min(room).min(rest.len()) };
-            let piece = rest.get(..most).unwrap_or_default();
-            if piece.is_empty() {
-                return Ok((used, false));
-            }
             let in_trailers = self.chunks.is_in_trailers();
-            let scan = self.chunks.decode(piece, &mut data)?;
+            let mut given = 0;
+            let scan = self.chunks.decode_part(rest, room, |piece| {
+                given += piece.len();
+                data(piece);
+            })?;
             used += scan.used;
-            if left > 0 {
-                room -= piece.len();
-            } else if in_trailers {
-                self.trailers.extend_from_slice(piece);
+            room -= given;
+            if in_trailers {
+                self.trailers.extend_from_slice(rest.get(..scan.used).unwrap_or_default());
             }
-            if scan.done {
-                return Ok((used, true));
+            if scan.done || scan.used == 0 {
+                return Ok((used, scan.done));
             }
         }
     }

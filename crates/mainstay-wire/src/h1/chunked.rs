@@ -1,7 +1,7 @@
 //! Chunked bodies (RFC 9112 7.1), read without keeping any of their bytes.
 
 use super::fault::Fault;
-use super::scan::{is_control, is_token_byte};
+use super::scan::{find_control, is_control, is_token_byte};
 
 /// Bounds on what a chunked body may have beside its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,22 +58,69 @@ impl Chunks {
     /// # Errors
     /// The first fault. Data before it has been given.
     pub fn decode(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Result<Scan, Fault> {
-        let mut rest = bytes;
-        while self.state != State::Done {
-            if let State::Data { left } = self.state {
-                let (now, later) = rest.split_at(rest.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
-                if !now.is_empty() {
-                    data(now);
-                }
-                rest = later;
-                let left = left - now.len() as u64;
-                self.state = if left == 0 { State::DataCr } else { State::Data { left } };
+        let mut used = 0;
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            let Scan { used: more, done } = self.decode_part(rest, usize::MAX, &mut data)?;
+            used += more;
+            if done || more == rest.len() {
+                return Ok(Scan { used, done });
             }
-            let [byte, later @ ..] = rest else { break };
-            self.step(*byte)?;
-            rest = later;
+        }
+    }
+
+    /// As [`decode`](Self::decode), and stops when it has given `room` bytes of data, or before the first byte of the
+    /// trailer section.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn decode_part(&mut self, bytes: &[u8], room: usize, mut data: impl FnMut(&[u8])) -> Result<Scan, Fault> {
+        let (mut rest, mut room) = (bytes, room);
+        let was_in_trailers = self.is_in_trailers();
+        while self.state != State::Done && self.is_in_trailers() == was_in_trailers && !rest.is_empty() {
+            let count = match self.state {
+                State::Data { left } => {
+                    let count = rest.len().min(room).min(usize::try_from(left).unwrap_or(usize::MAX));
+                    if count == 0 {
+                        break;
+                    }
+                    data(rest.get(..count).unwrap_or_default());
+                    room -= count;
+                    let left = left - count as u64;
+                    self.state = if left == 0 { State::DataCr } else { State::Data { left } };
+                    count
+                }
+                State::TrailerName | State::TrailerValue => self.trailer_run(rest)?,
+                _ => 0,
+            };
+            rest = rest.get(count..).unwrap_or_default();
+            if count == 0
+                && let [byte, later @ ..] = rest
+            {
+                self.step(*byte)?;
+                rest = later;
+            }
         }
         Ok(Scan { used: bytes.len() - rest.len(), done: self.state == State::Done })
+    }
+
+    /// Takes what goes on with a trailer's name or value, and says how many bytes that is.
+    fn trailer_run(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        let run = if self.state == State::TrailerValue {
+            bytes.get(..find_control(bytes, 0).unwrap_or(bytes.len())).unwrap_or_default()
+        } else {
+            let end = bytes.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(bytes.len());
+            let run = bytes.get(..end).unwrap_or_default();
+            run.iter().for_each(|&byte| self.name.push(byte));
+            run
+        };
+        self.count_trailers(run.len())?;
+        Ok(run.len())
+    }
+
+    fn count_trailers(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.trailers = self.trailers.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if self.trailers > self.limits.trailers { Err(Fault::TrailersTooLarge) } else { Ok(()) }
     }
 
     /// Bytes of chunk data that come next before anything else does.
@@ -113,10 +160,7 @@ impl Chunks {
             State::DataLf if byte == b'\n' => State::SizeStart,
             State::DataCr | State::DataLf => return Err(Fault::MissingChunkEnd),
             State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerLf | State::LastLf => {
-                self.trailers += 1;
-                if self.trailers > self.limits.trailers {
-                    return Err(Fault::TrailersTooLarge);
-                }
+                self.count_trailers(1)?;
                 self.trailer(byte)?
             }
             State::Data { .. } | State::Done => self.state,

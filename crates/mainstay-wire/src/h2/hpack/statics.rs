@@ -7,8 +7,9 @@ pub(super) fn get(index: usize) -> Option<(&'static [u8], &'static [u8])> {
 
 /// The first entry with this name; 0: there is none.
 pub(super) fn find_name(name: &[u8]) -> u8 {
-    let place = TABLE.iter().position(|(known, _)| known.as_bytes() == name);
-    place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(0)
+    let of_its_length = BY_LENGTH.get(name.len()).copied().unwrap_or_default();
+    let is_its = |index: &&u8| get(usize::from(**index)).is_some_and(|(known, _)| known == name);
+    of_its_length.iter().find(is_its).copied().unwrap_or(0)
 }
 
 /// The entry with this value among those of the name whose first entry is `first`.
@@ -87,3 +88,51 @@ const TABLE: [(&str, &str); 61] = [
     ("via", ""),
     ("www-authenticate", ""),
 ];
+
+/// The first entries of the names of each length.
+const BY_LENGTH: [&[u8]; 28] = [
+    &[],
+    &[],
+    &[],
+    &[21, 60],
+    &[33, 34, 37, 38, 45, 59],
+    &[4, 22, 50],
+    &[19, 32, 35, 54],
+    &[2, 6, 8, 36, 51, 52],
+    &[39, 42, 46],
+    &[],
+    &[1, 55, 58],
+    &[53],
+    &[31, 47],
+    &[18, 23, 24, 30, 41, 44],
+    &[15, 28],
+    &[16, 17],
+    &[26, 27, 29, 61],
+    &[40, 57],
+    &[48],
+    &[25, 43, 49],
+    &[],
+    &[],
+    &[],
+    &[],
+    &[],
+    &[56],
+    &[],
+    &[20],
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_where_it_comes_first() {
+        for (name, _) in TABLE {
+            let first = TABLE.iter().position(|(known, _)| *known == name).unwrap() + 1;
+            assert_eq!(usize::from(find_name(name.as_bytes())), first, "{name}");
+        }
+        for name in ["", "x", ":authoritY", "grpc-status", "a-name-longer-than-all-of-them-together"] {
+            assert_eq!(find_name(name.as_bytes()), 0, "{name}");
+        }
+    }
+}
