@@ -86,10 +86,12 @@ pub struct Encrypted {
 pub enum Probe {
     /// A request whose answer is judged.
     Http(HttpProbe),
-    /// A call of `grpc.health.v1.Health/Check`, over HTTP/2 without TLS.
+    /// A call of `grpc.health.v1.Health/Check`, over HTTP/2.
     Grpc {
         /// The service asked for; empty for the server as a whole.
         service: Arc<str>,
+        /// Whether `Health/Watch` is kept open beside it, so that a change is checked when it is told.
+        watch: bool,
     },
     /// A connection, and optionally bytes sent and bytes expected.
     Tcp {
@@ -154,7 +156,7 @@ impl PartialEq for Probe {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Http(a), Self::Http(b)) => a == b,
-            (Self::Grpc { service: a }, Self::Grpc { service: b }) => a == b,
+            (Self::Grpc { service: a, watch: x }, Self::Grpc { service: b, watch: y }) => a == b && x == y,
             (Self::Tcp { send: a, expect: x }, Self::Tcp { send: b, expect: y }) => a == b && x == y,
             _ => false,
         }

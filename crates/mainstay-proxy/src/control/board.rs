@@ -90,6 +90,21 @@ impl Board {
         Some(Job { ask, endpoints, host: host_field(&address), tls, timeout })
     }
 
+    /// A connection over which a service is watched, and which; `None` when it is no more.
+    pub(super) fn watch(&self, key: Key) -> Option<(Job, Arc<str>)> {
+        let prober = self.probers.get(&key)?;
+        let endpoints = self.endpoints(&prober.address).into();
+        let (ask, tls, host) = (prober.ask.clone(), prober.tls.clone(), host_field(&prober.address));
+        Some((Job { ask, endpoints, host, tls, timeout: prober.timeout }, prober.watched()?))
+    }
+
+    /// A watched service tells how it is, or (`None`) its stream was lost.
+    pub(super) fn told(&mut self, key: Key, serves: Option<bool>, now: Moment) {
+        if let Some(prober) = self.probers.get_mut(&key) {
+            prober.told(serves, now);
+        }
+    }
+
     /// A check has ended.
     pub(super) fn ended(&mut self, key: Key, ended: Ended) {
         let now = ended.now;

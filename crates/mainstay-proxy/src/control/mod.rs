@@ -22,6 +22,7 @@ mod status;
 mod task;
 #[cfg(test)]
 mod tests;
+mod watcher;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -194,6 +195,10 @@ impl Shared {
         for (key, prober) in board.probers.iter_mut().filter(|(_, prober)| prober.task.is_none()) {
             let run = prober::run(Arc::clone(self), *key, Arc::clone(&prober.wake));
             prober.task = Some(Task(self.runtime.spawn(run).abort_handle()));
+            if prober.watched().is_some() {
+                let run = watcher::run(Arc::clone(self), *key);
+                prober.watcher = Some(Task(self.runtime.spawn(run).abort_handle()));
+            }
         }
         for (host, name) in board.names.iter_mut().filter(|(_, name)| name.task.is_none()) {
             let run = names::run(Arc::clone(self), Arc::clone(host), Arc::clone(&name.wake));

@@ -12,7 +12,7 @@ use super::Shared;
 use super::probe::{self, Ask, CheckFault};
 use super::status::{CheckCounts, CheckStatus, LastCheck};
 use super::task::Task;
-use crate::params::{Address, Checker, Encrypted};
+use crate::params::{Address, Checker, Encrypted, Probe};
 use crate::view::OutReason;
 
 /// Names a prober as long as Mainstay runs, across plans.
@@ -39,6 +39,11 @@ pub(super) struct Prober {
     pub(super) wake: Arc<Notify>,
     /// The task; ends with this.
     pub(super) task: Option<Task>,
+    /// The one that watches, where it is to be watched.
+    pub(super) watcher: Option<Task>,
+    /// Whether a check is under way, and whether something was told meanwhile that it may not have seen.
+    under_way: bool,
+    told_meanwhile: bool,
     last: Option<(Moment, Duration, Option<CheckFault>)>,
     /// Whether there was no sign of the node when it became bad, or since.
     silent: bool,
@@ -64,6 +69,9 @@ impl Prober {
             places: Vec::new(),
             wake: Arc::default(),
             task: None,
+            watcher: None,
+            under_way: false,
+            told_meanwhile: false,
             last: None,
             silent: false,
             counts: CheckCounts::default(),
@@ -125,8 +133,27 @@ impl Prober {
         }
     }
 
+    /// What is watched, where it is.
+    pub(super) fn watched(&self) -> Option<Arc<str>> {
+        match &self.checker()?.probe {
+            Probe::Grpc { service, watch: true } => Some(Arc::clone(service)),
+            _ => None,
+        }
+    }
+
+    /// A watched service tells how it is, or (`None`) its stream was lost. Where that is not what is known of it, it is
+    /// checked now.
+    pub(super) fn told(&mut self, serves: Option<bool>, now: Moment) {
+        if serves != Some(!self.bad()) {
+            self.counts.told += 1;
+            self.told_meanwhile = self.under_way;
+            self.nudge(now);
+        }
+    }
+
     /// A check begins.
     pub(super) fn begin(&mut self, now: Moment) {
+        self.under_way = true;
         match &mut self.schedule {
             Schedule::Check(health) => health.begin(now),
             Schedule::Doubt(doubt) => doubt.begin(now),
@@ -158,6 +185,10 @@ impl Prober {
             Schedule::Doubt(doubt) => doubt.end(now, result, others),
         };
         self.silent = silence || (self.silent && was_bad && self.bad());
+        self.under_way = false;
+        if std::mem::take(&mut self.told_meanwhile) {
+            self.nudge(now);
+        }
         transition
     }
 

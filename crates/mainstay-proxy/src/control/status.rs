@@ -89,6 +89,8 @@ pub struct CheckCounts {
     pub failures: u64,
     /// Time all of them took together.
     pub took: Duration,
+    /// Times that a watched node told of a change, or its stream was lost, so that it was checked at once.
+    pub told: u64,
 }
 
 /// Totals of the control side since the start.

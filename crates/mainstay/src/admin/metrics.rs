@@ -361,6 +361,9 @@ fn checks(text: &mut Text, pools: &[PoolStatus]) {
     each_check(pools, |labels, check| failures.int(labels, check.counts.failures));
     let mut seconds = text.counter("mainstay_check_seconds_total", "Time that checks took.");
     each_check(pools, |labels, check| seconds.float(labels, check.counts.took.as_secs_f64()));
+    let help = "Times that a watched node told of a change, or its stream was lost, so that it was checked at once.";
+    let mut told = text.counter("mainstay_check_told_total", help);
+    each_check(pools, |labels, check| told.int(labels, check.counts.told));
 }
 
 fn each_check(pools: &[PoolStatus], mut put: impl FnMut(&[(&str, &str)], &CheckStatus)) {

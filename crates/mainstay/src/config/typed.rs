@@ -199,6 +199,8 @@ pub struct Check {
     pub http: Maybe<String>,
     /// gRPC health check: the service asked for.
     pub grpc: Maybe<String>,
+    /// Whether it is watched, too.
+    pub watch: Maybe<bool>,
     /// TCP check: `true`.
     pub tcp: Maybe<bool>,
     /// Another port than the node's.

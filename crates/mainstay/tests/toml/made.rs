@@ -96,6 +96,7 @@ impl Made {
         Check {
             http: self.text(),
             grpc: self.text(),
+            watch: self.flag(),
             tcp: self.flag(),
             port: self.maybe(|made| made.0.u16(..)),
             tls: self.text(),

@@ -9,38 +9,31 @@ pub(super) async fn any_answer(mut stream: Box<dyn Stream>) -> Result<(), CheckF
     talk.until(&mut stream, |_, event| matches!(event, Event::Settings).then_some(())).await
 }
 
-/// Asks `grpc.health.v1.Health/Check` for a service; it is well when it serves.
-pub(super) async fn check(mut stream: Box<dyn Stream>, service: &str, host: &str) -> Result<(), CheckFault> {
+/// A question to `grpc.health.v1.Health`.
+pub(super) struct Question<'a> {
+    /// `Check` or `Watch`.
+    pub(super) method: &'static str,
+    /// The service asked for.
+    pub(super) service: &'a str,
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
+    /// The node's own name and port.
+    pub(super) host: &'a str,
+}
+
+/// Asks for a service; it is well when it serves.
+pub(super) async fn check(mut stream: Box<dyn Stream>, question: &Question<'_>) -> Result<(), CheckFault> {
     let mut talk = Talk::new();
-    let id = talk.connection.open(false).ok_or(CheckFault::Closed)?;
-    let mut head = Fields::new();
-    for (name, value) in [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", "/grpc.health.v1.Health/Check"),
-        (":authority", host),
-        ("content-type", "application/grpc"),
-        ("te", "trailers"),
-        ("user-agent", "mainstay"),
-    ] {
-        head.push(name.as_bytes(), value.as_bytes());
-    }
-    talk.connection.headers(id, head.iter(), false);
-    talk.connection.data(id, &request(service), true);
+    talk.ask(question)?;
     let mut answer = Vec::new();
     let status = talk
         .until(&mut stream, |connection, event| match event {
-            Event::Head { end: true, .. } | Event::Trailers { .. } => {
-                Some(number(connection.fields().get(b"grpc-status").unwrap_or_default()))
-            }
-            Event::Head { interim: false, .. } if connection.fields().get(b":status") != Some(b"200") => Some(None),
             Event::Data { bytes, end, .. } => {
                 let room = MAX_BODY.saturating_sub(answer.len());
                 answer.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
                 end.then_some(None)
             }
-            Event::Reset { .. } | Event::Broken { .. } | Event::GoAway { .. } => Some(None),
-            _ => None,
+            other => ended(connection, &other),
         })
         .await?;
     match (status, serving(&answer)) {
@@ -48,6 +41,53 @@ pub(super) async fn check(mut stream: Box<dyn Stream>, service: &str, host: &str
         (Some(0), Some(status)) => Err(CheckFault::Serving(status)),
         (Some(0), None) | (None, _) => Err(CheckFault::NoCall),
         (Some(status), _) => Err(CheckFault::Call(status)),
+    }
+}
+
+/// Hands on each status of a service as it is told, until the stream ends; says how it did.
+pub(super) async fn watch(
+    mut stream: Box<dyn Stream>,
+    question: &Question<'_>,
+    mut told: impl FnMut(u8),
+) -> CheckFault {
+    let mut talk = Talk::new();
+    if let Err(fault) = talk.ask(question) {
+        return fault;
+    }
+    let mut pending = Vec::new();
+    let end = talk.until(&mut stream, |connection, event| match event {
+        Event::Data { bytes, end, .. } => {
+            pending.extend_from_slice(bytes);
+            loop {
+                match first(&pending).map(|found| found.map(|(envelope, used)| (serving(envelope), used))) {
+                    Ok(Some((Some(status), used))) => {
+                        told(status);
+                        pending.drain(..used);
+                    }
+                    Ok(None) => return end.then_some(None),
+                    Ok(Some((None, _))) | Err(TooLong) => return Some(None),
+                }
+            }
+        }
+        other => ended(connection, &other),
+    });
+    match end.await {
+        Ok(None) => CheckFault::NoCall,
+        Ok(Some(status)) => CheckFault::Call(status),
+        Err(fault) => fault,
+    }
+}
+
+/// How a call has ended by an event that is none of its data: with a status, or (`Some(None)`) as no call should.
+#[expect(clippy::option_option, reason = "whether it has ended, and whether with a status")]
+fn ended(connection: &Connection, event: &Event<'_>) -> Option<Option<u8>> {
+    match event {
+        Event::Head { end: true, .. } | Event::Trailers { .. } => {
+            Some(number(connection.fields().get(b"grpc-status").unwrap_or_default()))
+        }
+        Event::Head { interim: false, .. } if connection.fields().get(b":status") != Some(b"200") => Some(None),
+        Event::Reset { .. } | Event::Broken { .. } | Event::GoAway { .. } => Some(None),
+        _ => None,
     }
 }
 
@@ -60,6 +100,26 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         Self { connection: Connection::new(Role::Client, Limits::default()), pending: Vec::new() }
+    }
+
+    /// Asks; what follows is read by [`Self::until`].
+    fn ask(&mut self, question: &Question<'_>) -> Result<(), CheckFault> {
+        let id = self.connection.open(false).ok_or(CheckFault::Closed)?;
+        let mut head = Fields::new();
+        for (name, value) in [
+            (":method", "POST"),
+            (":scheme", question.scheme),
+            (":path", &format!("/grpc.health.v1.Health/{}", question.method)),
+            (":authority", question.host),
+            ("content-type", "application/grpc"),
+            ("te", "trailers"),
+            ("user-agent", "mainstay"),
+        ] {
+            head.push(name.as_bytes(), value.as_bytes());
+        }
+        self.connection.headers(id, head.iter(), false);
+        self.connection.data(id, &request(question.service), true);
+        Ok(())
     }
 
     /// Sends what there is and reads what comes until `done` says that it is enough.
@@ -119,9 +179,26 @@ fn serving(envelope: &[u8]) -> Option<u8> {
     }
 }
 
+/// The first whole message of a stream in its envelope, and its length.
+fn first(stream: &[u8]) -> Result<Option<(&[u8], usize)>, TooLong> {
+    let Some(([_, length @ ..], _)) = stream.split_first_chunk::<5>() else { return Ok(None) };
+    let length = u32::from_be_bytes(*length) as usize;
+    if length > MOST_MESSAGE {
+        return Err(TooLong);
+    }
+    Ok(stream.get(..5 + length).map(|envelope| (envelope, 5 + length)))
+}
+
+/// A message that is no HealthCheckResponse.
+#[derive(Debug, PartialEq, Eq)]
+struct TooLong;
+
 fn number(digits: &[u8]) -> Option<u8> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
+
+/// Longest HealthCheckResponse. It has one number.
+const MOST_MESSAGE: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -141,5 +218,14 @@ mod tests {
         ] {
             assert_eq!(serving(bytes), expect, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_stream_of_answers_is_cut_into_them() {
+        let two = [0, 0, 0, 0, 2, 8, 1, 0, 0, 0, 0, 0];
+        assert_eq!(first(&two), Ok(Some((&two[..7], 7))));
+        assert_eq!(first(&two[7..]), Ok(Some((&two[7..], 5))));
+        assert_eq!((first(&two[..6]), first(&[])), (Ok(None), Ok(None)));
+        assert_eq!(first(&[0, 0, 0, 1, 0]), Err(TooLong));
     }
 }

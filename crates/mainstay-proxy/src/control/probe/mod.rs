@@ -66,12 +66,27 @@ pub(super) async fn run(job: &Job) -> Result<(), CheckFault> {
             Ask::Life(Life::Http2) => grpc::any_answer(stream).await,
             Ask::Configured(checker) => match &checker.probe {
                 Probe::Http(probe) => http::check(stream, probe, &job.host).await,
-                Probe::Grpc { service } => grpc::check(stream, service, &job.host).await,
+                Probe::Grpc { service, .. } => grpc::check(stream, &job.question("Check", service)).await,
                 Probe::Tcp { send, expect } => tcp::check(stream, send, expect.as_ref()).await,
             },
         }
     };
     within(job.timeout, check).await
+}
+
+/// Watches a service of gRPC and hands on each status that it tells, until the stream is over; says why it is.
+pub(super) async fn watch(job: &Job, service: &str, told: impl FnMut(u8)) -> CheckFault {
+    match within(job.timeout, connect(job)).await {
+        Ok(stream) => grpc::watch(stream, &job.question("Watch", service), told).await,
+        Err(fault) => fault,
+    }
+}
+
+impl Job {
+    fn question<'a>(&'a self, method: &'static str, service: &'a str) -> grpc::Question<'a> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        grpc::Question { method, service, scheme, host: &self.host }
+    }
 }
 
 /// What was wrong with a check. Shown to operators as a phrase.

@@ -10,3 +10,4 @@ mod plans;
 mod probes;
 mod random;
 mod traffic;
+mod watch;

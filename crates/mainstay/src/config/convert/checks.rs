@@ -3,7 +3,7 @@
 use mainstay_proxy::params::{HttpProbe, Pattern, Probe};
 use std::time::Duration;
 
-use super::{Cx, pattern, template};
+use super::{Cx, or, pattern, template};
 use crate::config::defaults;
 use crate::config::typed::{Check, Maybe, Span, Spanned};
 
@@ -75,6 +75,9 @@ fn probe(cx: &mut Cx<'_>, check: &Check, span: Span) -> Option<Probe> {
             .see(at, format!("`{first}`"));
         return None;
     }
+    if let Some(watch) = check.watch.filter(|_| check.grpc.is_none()) {
+        cx.fault(watch.span, "`watch` is of grpc checks, and this is none").help("leave it out");
+    }
     if let Some(http) = &check.http {
         of_tcp(cx, check);
         return Some(Probe::Http(http_probe(cx, check, http)));
@@ -82,7 +85,7 @@ fn probe(cx: &mut Cx<'_>, check: &Check, span: Span) -> Option<Probe> {
     if let Some(grpc) = &check.grpc {
         of_tcp(cx, check);
         of_http(cx, check);
-        return Some(Probe::Grpc { service: grpc.value.as_str().into() });
+        return Some(Probe::Grpc { service: grpc.value.as_str().into(), watch: or(check.watch, false) });
     }
     if tcp.is_some() {
         of_http(cx, check);
@@ -199,7 +202,7 @@ pub(super) fn name(probe: &Probe, address: &str) -> String {
     match probe {
         Probe::Http(http) if address.starts_with("unix:") => format!("http {} at {address}", http.target),
         Probe::Http(http) => format!("http://{address}{}", http.target),
-        Probe::Grpc { service } => format!("grpc health of {service:?} at {address}"),
+        Probe::Grpc { service, .. } => format!("grpc health of {service:?} at {address}"),
         Probe::Tcp { .. } => format!("tcp://{address}"),
     }
 }

@@ -23,6 +23,15 @@ pub(in crate::config) static CHECK: &[Setting<Check>] = &[
               as a whole. Good is SERVING and nothing else.",
     },
     Setting {
+        key: "watch",
+        field: &Of(|check: &mut Check| &mut check.watch, Flag),
+        default: Standard::Words("`false`"),
+        example: "true",
+        doc: "gRPC: whether `grpc.health.v1.Health/Watch` is kept open beside the checks. When the node tells there that it is \
+              not as it was, or the stream is lost, it is checked at once. Checks alone decide; a node that has no Watch is \
+              only asked at its turns.",
+    },
+    Setting {
         key: "tcp",
         field: &Of(|check: &mut Check| &mut check.tcp, Flag),
         default: Standard::Words("none; a check has `http`, `grpc` or `tcp`"),
