@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mainstay_core::retry;
 use mainstay_io::clock;
 use mainstay_io::timer::Interrupt;
 use mainstay_io::transfer::{Transfer, TransferEnd};
@@ -28,6 +29,9 @@ impl Conn {
         answer: &mut Answer,
     ) -> Flow {
         let forward = aim.forward;
+        if self.is_call() && !answer.body.is_done() && job.route.mirrors.is_empty() {
+            self.shed(job, buffers);
+        }
         if !job.is_sent(buffers) && answer.reads_on {
             match Box::pin(self.duplex(job, buffers, aim, up, answer)).await {
                 Flow::Again => {}
@@ -63,6 +67,20 @@ impl Conn {
                 job.account.reason = "answer_invalid";
                 return Flow::Abort;
             }
+        }
+    }
+
+    /// Lets go of what only another try or a copy would need, but for the head, which the log tells of. There is no other
+    /// try once the answer has begun, and a stream may last for days.
+    fn shed(&mut self, job: &mut Job, buffers: &mut Buffers) {
+        let spares = &self.worker.spares;
+        let head = self.input.get(..job.head_len).unwrap_or_default().to_vec();
+        spares.give_bytes(std::mem::replace(&mut self.input, head));
+        job.kept = retry::Body::Gone;
+        job.body_here = 0;
+        let Buffers { head, reply, partial, key, values, .. } = buffers;
+        for bytes in [head, reply, partial, key, values] {
+            spares.give_bytes(std::mem::take(bytes));
         }
     }
 

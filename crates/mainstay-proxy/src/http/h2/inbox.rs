@@ -24,12 +24,14 @@ impl Inbox {
 
     /// Room for a head; the body behind it is framed as it says.
     pub(super) fn head(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Framing) {
+        self.bytes.reserve(USUAL);
         self.framing = write(&mut self.bytes);
     }
 
     /// A piece of the body came.
     pub(super) fn push(&mut self, data: &[u8]) {
         self.owed += data.len();
+        self.bytes.reserve(data.len() + FRAMING);
         match self.framing {
             Framing::Chunked => cross::chunk(data, &mut self.bytes),
             Framing::Length | Framing::None => self.bytes.extend_from_slice(data),
@@ -83,6 +85,10 @@ impl Inbox {
     }
 }
 
+/// A head and a short message with its trailers fit.
+const USUAL: usize = 512;
+/// What a chunk's framing and the end of a body add.
+const FRAMING: usize = 32;
 /// A silent stream owns no more than this.
 const LARGEST_IDLE: usize = 256;
 
