@@ -98,12 +98,10 @@ impl Conn {
                 up
             }
             None => {
-                let dialed = if aim.pool.params.http2 {
-                    Box::pin(self.place(job, aim, begun)).await
-                } else {
-                    Box::pin(self.dial(job, aim, begun)).await
+                let Some(guard) = begun.or_else(|| aim.pool.begin(aim.index)) else {
+                    return Attempt::Failed(Failed::before(retry::Failure::Connect, Outcome::Busy));
                 };
-                match dialed {
+                match self.reach(job, aim, guard).await {
                     Ok(up) => up,
                     Err(failed) => return Attempt::Failed(failed),
                 }
@@ -192,11 +190,19 @@ impl Conn {
         }
     }
 
+    /// A connection to the node for this request, or a place on one.
+    async fn reach(&mut self, job: &mut Job, aim: &Aim<'_>, guard: Guard) -> Result<Connection, Failed> {
+        if !aim.pool.params.http2 {
+            return Box::pin(self.dial(job, aim, guard)).await;
+        }
+        match self.place_now(job, aim, guard) {
+            Ok(up) => Ok(up),
+            Err(guard) => Box::pin(self.place(job, aim, guard)).await,
+        }
+    }
+
     /// Opens a connection to the node.
-    async fn dial(&mut self, job: &mut Job, aim: &Aim<'_>, begun: Option<Guard>) -> Result<Connection, Failed> {
-        let Some(guard) = begun.or_else(|| aim.pool.begin(aim.index)) else {
-            return Err(Failed::before(retry::Failure::Connect, Outcome::Busy));
-        };
+    async fn dial(&mut self, job: &mut Job, aim: &Aim<'_>, guard: Guard) -> Result<Connection, Failed> {
         self.open(job, aim).await.map(|stream| guard.fresh(stream))
     }
 

@@ -288,7 +288,10 @@ impl Conn {
         let route = Rc::clone(&job.route);
         match &route.params.action {
             _ if job.refusal.is_some() => Box::pin(self.answer_refusal(job, buffers)).await,
-            Action::Forward(forward) => self.forward(job, buffers, forward).await,
+            Action::Forward(forward) => match self.take_whole(job, forward) {
+                Ok(()) => self.forward(job, buffers, forward).await,
+                Err(status) => Box::pin(self.refuse_body(job, buffers, status)).await,
+            },
             Action::Reply(reply) => Box::pin(self.answer_here(job, buffers, reply)).await,
         }
     }

@@ -36,6 +36,28 @@ enum Turn {
 }
 
 impl Conn {
+    /// Takes the body of a stream's request, if it has come whole, is small and may be kept, as one that came behind its
+    /// head: it goes to the node with it.
+    ///
+    /// # Errors
+    /// It is none, or too large: the client gets this status.
+    pub(super) fn take_whole(&mut self, job: &mut Job, forward: &Forward) -> Result<(), u16> {
+        let Some(over) = self.over.as_ref().filter(|_| !job.body.is_done()) else { return Ok(()) };
+        over.take_whole(forward.retry.buffer.max(job.mirrored()).min(MOST_AT_ONCE), &mut self.input);
+        let piece = match job.body.measure(self.input.get(job.head_len..).unwrap_or_default()) {
+            Ok(piece) => piece,
+            Err(fault) => {
+                job.account.reason = fault.name();
+                return Err(fault.status());
+            }
+        };
+        job.body_here = piece.used;
+        job.body_seen = piece.used as u64;
+        job.body_data = piece.data;
+        job.withheld &= piece.used == 0;
+        if job.route.params.body_max.is_some_and(|most| piece.data > most) { Err(413) } else { Ok(()) }
+    }
+
     /// Sends the body as it comes, until all of it is sent or the node speaks.
     pub(super) async fn upload(
         &mut self,
@@ -146,3 +168,6 @@ impl Conn {
         Ok(true)
     }
 }
+
+/// Largest body, framing included, that is sent together with its head.
+const MOST_AT_ONCE: usize = 4096;

@@ -26,7 +26,7 @@ mod request;
 mod request_write;
 mod response;
 mod response_write;
-mod scan;
+pub(crate) mod scan;
 mod start_line;
 mod target;
 mod write;

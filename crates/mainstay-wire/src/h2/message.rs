@@ -1,6 +1,7 @@
 //! Whether a field section is a message, in exactly one reading (RFC 9113 8).
 
 use super::fields::{Field, Fields};
+use crate::h1::scan::{find_control, find_target_end, is_token};
 
 /// What makes a message malformed. Its stream ends with PROTOCOL_ERROR; nothing of it goes on.
 pub(super) type Malformed = &'static str;
@@ -28,7 +29,7 @@ pub(super) fn request(fields: &Fields) -> Result<Facts, Malformed> {
         once(place, field.value)
     })?;
     let method = method.ok_or("no :method")?;
-    if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
+    if !is_token(method) {
         return Err("a :method that is no token");
     }
     if method == b"CONNECT" {
@@ -39,7 +40,7 @@ pub(super) fn request(fields: &Fields) -> Result<Facts, Malformed> {
     }
     let path = path.ok_or("no :path")?;
     let asterisk = path == b"*" && method == b"OPTIONS";
-    if !(path.first() == Some(&b'/') || asterisk) || !path.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
+    if !(path.first() == Some(&b'/') || asterisk) || find_target_end(path, 0).is_some() {
         return Err("a :path that is malformed");
     }
     let host = fields.get(b"host");
@@ -98,7 +99,7 @@ fn section<'f>(
             continue;
         }
         in_pseudo = false;
-        if field.name.is_empty() || !field.name.iter().all(|byte| is_token(*byte) && !byte.is_ascii_uppercase()) {
+        if !is_token(field.name) || field.name.iter().any(u8::is_ascii_uppercase) {
             return Err("a field name that is no token in lower case");
         }
         match field.name {
@@ -134,7 +135,7 @@ fn value(value: &[u8]) -> Result<(), Malformed> {
     if blank(value.first()) || blank(value.last()) {
         return Err("white space around a field value");
     }
-    if value.iter().any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7F) {
+    if find_control(value, 0).is_some() {
         return Err("a control byte in a field value");
     }
     Ok(())
@@ -145,10 +146,6 @@ fn number(digits: &[u8]) -> Option<u64> {
         return None;
     }
     Some(digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Bytes of a host with a port; user information is refused (RFC 9113 8.3.1).

@@ -55,28 +55,32 @@ pub(super) enum Fate {
 }
 
 impl Conn {
+    /// A place for a request on a connection to the node that there is already, or the guard again.
+    pub(in crate::http) fn place_now(&self, job: &mut Job, aim: &Aim<'_>, guard: Guard) -> Result<Connection, Guard> {
+        let Some(link) = aim.node.links.with_room() else { return Err(guard) };
+        job.account.connect = None;
+        let requests = link.requests.get();
+        if requests > 0 {
+            aim.node.counters.reused.one();
+        }
+        let scheme: &[u8] = if aim.pool.params.tls.is_some() { b"https" } else { b"http" };
+        Ok(guard.reused(call(&link, job, scheme), requests))
+    }
+
     /// A place for a request on a connection to the node, made if there is none with room.
     pub(in crate::http) async fn place(
         &mut self,
         job: &mut Job,
         aim: &Aim<'_>,
-        begun: Option<Guard>,
+        mut guard: Guard,
     ) -> Result<Connection, Failed> {
-        let Some(guard) = begun.or_else(|| aim.pool.begin(aim.index)) else {
-            return Err(Failed::before(retry::Failure::Connect, Outcome::Busy));
-        };
         let links = &aim.node.links;
         let failures = links.failures();
         loop {
-            if let Some(link) = links.with_room() {
-                job.account.connect = None;
-                let requests = link.requests.get();
-                if requests > 0 {
-                    aim.node.counters.reused.one();
-                }
-                let scheme: &[u8] = if aim.pool.params.tls.is_some() { b"https" } else { b"http" };
-                return Ok(guard.reused(call(&link, job, scheme), requests));
-            }
+            guard = match self.place_now(job, aim, guard) {
+                Ok(up) => return Ok(up),
+                Err(guard) => guard,
+            };
             if links.failures() != failures {
                 return Err(Failed::before(retry::Failure::Connect, Outcome::Refused));
             }

@@ -100,6 +100,18 @@ impl Exchange {
         }
     }
 
+    /// Takes the request's body to the end of `out`, if all of it has come and is no larger than `most`, framing included.
+    pub(in crate::http) fn take_whole(&self, most: usize, out: &mut Vec<u8>) {
+        let mut inbox = self.inbox.borrow_mut();
+        if !inbox.has_ended() || inbox.len() > most {
+            return;
+        }
+        let back = inbox.take_all(out);
+        if back > 0 {
+            self.session.carrier.with(|connection| connection.release(self.id, back));
+        }
+    }
+
     /// The time that the client gave is over.
     pub(super) fn expire(&self) {
         self.fail_call(Status::DEADLINE_EXCEEDED, "the call's deadline is over");

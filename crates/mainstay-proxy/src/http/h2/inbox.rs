@@ -51,6 +51,11 @@ impl Inbox {
         self.bytes.is_empty()
     }
 
+    /// How many bytes there are to be taken.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
     /// Whether all of the message has come.
     pub(super) fn has_ended(&self) -> bool {
         self.ended
@@ -61,6 +66,12 @@ impl Inbox {
         self.bytes = Vec::new();
         self.at = 0;
         std::mem::take(&mut self.owed)
+    }
+
+    /// Takes all that is there to the end of `out`: how many bytes of data are to be given back to the window.
+    pub(super) fn take_all(&mut self, out: &mut Vec<u8>) -> usize {
+        out.extend_from_slice(self.bytes.get(self.at..).unwrap_or_default());
+        self.drop_all()
     }
 
     /// Takes bytes into `buf`: how many, and how many bytes of data are to be given back to the window for them.
@@ -75,11 +86,8 @@ impl Inbox {
         let back = if all { self.owed } else { self.owed.min(count) };
         self.owed -= back;
         if all {
-            self.at = 0;
-            self.bytes.clear();
-            if self.bytes.capacity() > LARGEST_IDLE {
-                self.bytes = Vec::new();
-            }
+            // A silent stream owns nothing.
+            self.drop_all();
         }
         (count, back)
     }
@@ -89,8 +97,6 @@ impl Inbox {
 const USUAL: usize = 512;
 /// What a chunk's framing and the end of a body add.
 const FRAMING: usize = 32;
-/// A silent stream owns no more than this.
-const LARGEST_IDLE: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -114,6 +120,10 @@ mod tests {
                 back += inbox.take(&mut buf).1;
             }
             assert_eq!((back, inbox.has_ended()), (pushed, true));
+            inbox.push(b"more");
+            let mut rest = Vec::new();
+            assert_eq!((inbox.take_all(&mut rest), inbox.is_empty()), (4, true));
+            assert!(rest.windows(4).any(|piece| piece == b"more"));
         }
     }
 }

@@ -81,7 +81,13 @@ impl Writing {
                             }
                         }
                     }
-                    _ => send(self, rest)?,
+                    _ => match send(self, rest) {
+                        Ok(took) => took,
+                        // What was taken is told, or the writer would believe that the peer has seen none of it. The
+                        // error comes again.
+                        Err(_) if written > 0 => return Ok(written),
+                        Err(error) => return Err(error),
+                    },
                 };
                 if took == 0 {
                     return if written == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(written) };
@@ -136,5 +142,20 @@ impl Writing {
             }
             Self::Head(_) | Self::Done => Err(io::ErrorKind::InvalidData.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_is_told_before_an_error() {
+        let mut writing = Writing::new();
+        let broken = |_: &mut Writing, _: &[u8]| Err(io::ErrorKind::InvalidData.into());
+        let head = |_: &[u8]| Ok(Some(Opened { head: 3, then: Writing::chunked() }));
+        let whole = [IoSlice::new(b"headbody")];
+        assert_eq!(writing.write(&whole, head, broken).unwrap(), 3, "the head is on its way");
+        assert!(writing.write(&[IoSlice::new(b"dbody")], head, broken).is_err());
     }
 }

@@ -106,13 +106,22 @@ pub(super) fn entry_size(name: &[u8], value: &[u8]) -> usize {
     name.len() + value.len() + ENTRY_OVERHEAD
 }
 
-/// FNV-1a; only to compare less.
+/// Only to compare less.
 fn hash(name: &[u8], value: &[u8]) -> u32 {
-    let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    // Long values differ soon or late; their ends and lengths say enough.
-    let ends = value.iter().take(16).chain(value.iter().rev().take(16));
-    let seed = 0x811c_9dc5 ^ u32::try_from(value.len()).unwrap_or(u32::MAX);
-    ends.fold(name.iter().fold(seed, step), step)
+    let lengths = (name.len() as u64) << 32 ^ value.len() as u64;
+    let mixed = [ends(name), ends(value)].into_iter().fold(lengths, |hash, word| {
+        let product = (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        product ^ product >> 32
+    });
+    u32::try_from(mixed & u64::from(u32::MAX)).unwrap_or(0)
+}
+
+/// The first and the last eight bytes: long texts differ soon or late.
+fn ends(text: &[u8]) -> u64 {
+    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(first), Some(last)) => u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29),
+        _ => text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
 }
 
 /// What an entry counts beside its bytes.
