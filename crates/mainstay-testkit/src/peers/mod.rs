@@ -31,7 +31,7 @@ pub struct Grpc {
 impl Grpc {
     /// Builds them if they are not there. [`Trouble::Missing`] when there is no Go, or they cannot be built with it.
     pub async fn binaries() -> Result<Self, Trouble> {
-        let cache = Cache::own("grpc-go-1.85.0")?;
+        let cache = Cache::own("grpc-go-1.85.0-2")?;
         let peers = Self { client: cache.folder.join("client"), server: cache.folder.join("server") };
         let _held = cache.fill().await?;
         if !(peers.client.exists() && peers.server.exists()) {
@@ -51,8 +51,17 @@ impl Grpc {
 
     /// Starts the server on a free port of 127.0.0.1 and waits until it listens.
     pub async fn serve(&self, log: &Path) -> Result<(Process, u16), Trouble> {
+        self.serve_with(log, []).await
+    }
+
+    /// The same over TLS, with this certificate and its key.
+    pub async fn serve_secure(&self, log: &Path, cert: &Path, key: &Path) -> Result<(Process, u16), Trouble> {
+        self.serve_with(log, [cert, key].map(|path| path.display().to_string())).await
+    }
+
+    async fn serve_with(&self, log: &Path, more: impl IntoIterator<Item = String>) -> Result<(Process, u16), Trouble> {
         let port = free_port()?;
-        let launch = Launch::new("grpc-go's server", &self.server).args([port.to_string()]);
+        let launch = Launch::new("grpc-go's server", &self.server).args([port.to_string()]).args(more);
         let mut process = launch.start(log)?;
         let listens = async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok();
         process.ready(STARTING, listens).await?;
@@ -61,13 +70,29 @@ impl Grpc {
 
     /// Plays one case against a server.
     pub async fn play(&self, case: &str, port: u16, log: &Path) -> Result<(), Trouble> {
+        self.play_with(case, port, log, []).await
+    }
+
+    /// The same over TLS with a server whose certificate is for localhost and of this authority.
+    pub async fn play_secure(&self, case: &str, port: u16, log: &Path, ca: &Path) -> Result<(), Trouble> {
+        let more = ["-use_tls=true", "-use_test_ca=true", "-server_host_override=localhost"].map(str::to_owned);
+        self.play_with(case, port, log, more.into_iter().chain([format!("-ca_file={}", ca.display())])).await
+    }
+
+    async fn play_with(
+        &self,
+        case: &str,
+        port: u16,
+        log: &Path,
+        more: impl IntoIterator<Item = String>,
+    ) -> Result<(), Trouble> {
         let words = [
             "-server_host=127.0.0.1".to_owned(),
             format!("-server_port={port}"),
             format!("-test_case={case}"),
             "-soak_iterations=5".to_owned(),
         ];
-        Launch::new(case, &self.client).args(words).run(log, PLAYING).await
+        Launch::new(case, &self.client).args(words).args(more).run(log, PLAYING).await
     }
 }
 

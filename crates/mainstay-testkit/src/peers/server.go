@@ -1,4 +1,5 @@
-// The server of grpc-go's interoperability tests, on the loopback interface alone, with health.
+// The server of grpc-go's interoperability tests, on the loopback interface alone, with health; over TLS where a
+// certificate and its key are named behind the port.
 package main
 
 import (
@@ -6,6 +7,7 @@ import (
 	"os"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/interop"
@@ -17,7 +19,15 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	server := grpc.NewServer()
+	var options []grpc.ServerOption
+	if len(os.Args) > 3 {
+		pair, err := credentials.NewServerTLSFromFile(os.Args[2], os.Args[3])
+		if err != nil {
+			panic(err)
+		}
+		options = append(options, grpc.Creds(pair))
+	}
+	server := grpc.NewServer(options...)
 	testpb.RegisterTestServiceServer(server, interop.NewTestServer())
 	states := health.NewServer()
 	states.SetServingStatus("participant", healthpb.HealthCheckResponse_SERVING)

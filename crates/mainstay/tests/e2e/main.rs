@@ -22,6 +22,7 @@ mod raw;
 mod retry;
 mod running;
 mod secrets;
+mod secure;
 mod several;
 mod tls;
 mod two;

@@ -18,13 +18,13 @@ use tokio::process::Command;
 use crate::kit;
 
 /// An authority whose certificates are files of a directory.
-struct Authority<'d> {
+pub(crate) struct Authority<'d> {
     dir: &'d Dir,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl<'d> Authority<'d> {
-    fn new(dir: &'d Dir, name: &str) -> Self {
+    pub(crate) fn new(dir: &'d Dir, name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -36,7 +36,7 @@ impl<'d> Authority<'d> {
     }
 
     /// Writes `NAME.crt` and `NAME.key`.
-    fn issue(&self, name: &str, serial: u64, change: impl FnOnce(&mut CertificateParams)) {
+    pub(crate) fn issue(&self, name: &str, serial: u64, change: impl FnOnce(&mut CertificateParams)) {
         let mut params = CertificateParams::new(vec![format!("{name}.example"), "localhost".to_owned()]);
         let params = params.as_mut().expect("names");
         params.distinguished_name.push(DnType::CommonName, name);
@@ -68,7 +68,7 @@ impl<'d> Authority<'d> {
     }
 
     /// In one step, so that nobody reads a half.
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let new = self.dir.file(&format!("{name}.new"));
         std::fs::write(&new, text).expect("it can be written");
         std::fs::rename(new, self.dir.file(name)).expect("it can be put in place");

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use crate::kit::{dir, exe, perform};
 
 /// The fixture, or `None` when the test is to be skipped, which has been said.
-fn had<T>(test: &str, fixture: Result<T, Trouble>) -> Option<T> {
+pub(crate) fn had<T>(test: &str, fixture: Result<T, Trouble>) -> Option<T> {
     match fixture {
         Ok(fixture) => Some(fixture),
         Err(Trouble::Missing(why)) => {
@@ -109,12 +109,12 @@ async fn listening() -> SocketAddr {
 }
 
 /// Builds a fixture, which may take longer than a test may.
-fn perform_long<T>(building: impl Future<Output = T>) -> T {
+pub(crate) fn perform_long<T>(building: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(building)
 }
 
 /// All that pass without anything between client and server.
-const CASES: &[&str] = &[
+pub(crate) const CASES: &[&str] = &[
     "empty_unary",
     "large_unary",
     "client_streaming",
