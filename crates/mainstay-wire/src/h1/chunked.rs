@@ -287,54 +287,57 @@ impl TrailerName {
     }
 
     fn is_forbidden(&self) -> bool {
-        self.bytes.get(..self.len).is_some_and(|name| FORBIDDEN.contains(&name))
+        self.bytes.get(..self.len).is_some_and(is_forbidden)
     }
 }
 
 /// Framing, routing, connection, who the client is, conditions and controls, how the body is to be read.
-const FORBIDDEN: &[&[u8]] = &[
-    b"age",
-    b"authorization",
-    b"cache-control",
-    b"connection",
-    b"content-encoding",
-    b"content-length",
-    b"content-range",
-    b"content-type",
-    b"cookie",
-    b"date",
-    b"expect",
-    b"expires",
-    b"forwarded",
-    b"host",
-    b"if-match",
-    b"if-modified-since",
-    b"if-none-match",
-    b"if-range",
-    b"if-unmodified-since",
-    b"keep-alive",
-    b"location",
-    b"max-forwards",
-    b"pragma",
-    b"proxy-authenticate",
-    b"proxy-authentication-info",
-    b"proxy-authorization",
-    b"proxy-connection",
-    b"range",
-    b"retry-after",
-    b"set-cookie",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-    b"vary",
-    b"www-authenticate",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-forwarded-port",
-    b"x-forwarded-proto",
-    b"x-real-ip",
-];
+fn is_forbidden(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"age"
+            | b"authorization"
+            | b"cache-control"
+            | b"connection"
+            | b"content-encoding"
+            | b"content-length"
+            | b"content-range"
+            | b"content-type"
+            | b"cookie"
+            | b"date"
+            | b"expect"
+            | b"expires"
+            | b"forwarded"
+            | b"host"
+            | b"if-match"
+            | b"if-modified-since"
+            | b"if-none-match"
+            | b"if-range"
+            | b"if-unmodified-since"
+            | b"keep-alive"
+            | b"location"
+            | b"max-forwards"
+            | b"pragma"
+            | b"proxy-authenticate"
+            | b"proxy-authentication-info"
+            | b"proxy-authorization"
+            | b"proxy-connection"
+            | b"range"
+            | b"retry-after"
+            | b"set-cookie"
+            | b"te"
+            | b"trailer"
+            | b"transfer-encoding"
+            | b"upgrade"
+            | b"vary"
+            | b"www-authenticate"
+            | b"x-forwarded-for"
+            | b"x-forwarded-host"
+            | b"x-forwarded-port"
+            | b"x-forwarded-proto"
+            | b"x-real-ip"
+    )
+}
 
 const LONGEST_FORBIDDEN: usize = b"proxy-authentication-info".len();
 

@@ -15,7 +15,7 @@ pub(super) enum Writing {
     /// In a body with so many bytes to come.
     Length(u64),
     /// In a body of chunks.
-    Chunked(Box<Unchunk>),
+    Chunked(Unchunk),
     /// In a body that ends when the writer does.
     UntilEnd,
     /// It has ended.
@@ -38,7 +38,7 @@ impl Writing {
 
     /// For a body of chunks.
     pub(super) fn chunked() -> Self {
-        Self::Chunked(Box::new(Unchunk::new(OWN_CHUNKS)))
+        Self::Chunked(Unchunk::new(OWN_CHUNKS))
     }
 
     /// Whether room in the windows is needed for the next byte.
