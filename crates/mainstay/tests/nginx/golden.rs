@@ -37,6 +37,11 @@ fn one_of_everything() {
 }
 
 #[test]
+fn calls_of_grpc() {
+    check(&goldens(), "grpc", &[]);
+}
+
+#[test]
 fn many_faults() {
     check(&goldens(), "broken", &[]);
 }

@@ -12,7 +12,7 @@ use super::scope::{Scope, own, typed};
 use super::units;
 use super::vars::{Fixed, template};
 use crate::config::fault::Severity;
-use crate::config::typed::{Act, ErrorPage, Mirror, Span, Spanned};
+use crate::config::typed::{Act, ErrorPage, Maybe, Mirror, Span, Spanned};
 
 /// The server an action belongs to.
 pub(super) struct Server<'s, 'a> {
@@ -30,7 +30,7 @@ impl Build<'_> {
         self.refuse_own_limits(location);
         let block = location.directive.children();
         let reply = own(block, "return").next();
-        let pass = own(block, "proxy_pass").next();
+        let pass = own(block, "proxy_pass").chain(own(block, "grpc_pass")).next();
         let mut act = match (reply, pass) {
             (Some(reply), pass) => {
                 if let Some(pass) = pass {
@@ -124,15 +124,17 @@ impl Build<'_> {
         let pass = pass::http(directive, &mut self.pools, self.report);
         let scope = &location.scope;
         let span = directive.span();
-        if let Some(pass) = pass.as_ref().filter(|pass| pass.secure) {
-            self.nodes_tls(pass.pool, &pass.host, scope, directive.arg_span(0));
+        let family = pass::family(directive);
+        let own_name = |name: &str| format!("{family}_{name}");
+        if let Some(pass) = pass.as_ref().filter(|pass| pass.scheme.is_secure()) {
+            self.nodes_tls(pass.pool, &pass.host, family, scope, directive.arg_span(0));
         }
         // All that stands in the block is read, also when nobody can say where its requests go.
-        let fields = self.fields(scope, pass.as_ref(), server);
-        let retry = rules::retry(scope, span, self.report);
-        let connect = scope.time("proxy_connect_timeout", self.report);
-        let read_timeout = scope.time("proxy_read_timeout", self.report);
-        let send_timeout = scope.time("proxy_send_timeout", self.report).or(Some(typed(SEND_TIMEOUT, span)));
+        let fields = self.fields(family, scope, pass.as_ref(), server);
+        let retry = rules::retry(family, scope, span, self.report);
+        let connect = scope.time(&own_name("connect_timeout"), self.report);
+        let read_timeout = self.read_timeout(family, scope);
+        let send_timeout = scope.time(&own_name("send_timeout"), self.report).or(Some(typed(SEND_TIMEOUT, span)));
         let body_max = Some(rules::body_max(scope, span, self.report));
         let mirror = self.mirrors(scope, server, span);
         let checks: Vec<_> = own(location.directive.children(), "health_check")
@@ -147,7 +149,7 @@ impl Build<'_> {
         }
         let path = if let Target::Swap(path) = &pass.target { path.as_str() } else { "" };
         Some(Act {
-            to: Some(typed(format!("http://{pool}{path}"), directive.arg_span(0))),
+            to: Some(typed(format!("{}://{pool}{path}", pass.scheme.name()), directive.arg_span(0))),
             retry: self.retries.name(retry, &pool, span),
             host: fields.host.or_else(|| Some(typed(headers::plain_host(pass.host), span))),
             forwarded: Some(typed("pass".to_owned(), span)),
@@ -161,29 +163,51 @@ impl Build<'_> {
         })
     }
 
-    fn fields(&mut self, scope: &Scope<'_>, pass: Option<&Pass>, server: &Server<'_, '_>) -> headers::Fields {
+    /// Where calls go, none: a stream that is silent for longer is no failure.
+    fn read_timeout(&mut self, family: &str, scope: &Scope<'_>) -> Maybe<Duration> {
+        if family != "grpc" {
+            return scope.time("proxy_read_timeout", self.report);
+        }
+        let wanted = scope.time("grpc_read_timeout", self.report)?;
+        self.report
+            .note(wanted.span, "calls may be silent for as long as they like; nginx would cut them after this time")
+            .help("a client bounds a call by its deadline, and nodes that are gone are found by checks");
+        None
+    }
+
+    fn fields(
+        &mut self,
+        family: &str,
+        scope: &Scope<'_>,
+        pass: Option<&Pass>,
+        server: &Server<'_, '_>,
+    ) -> headers::Fields {
         let proxy_host = Some(pass.map(|pass| pass.host.clone()).unwrap_or_default());
         let fixed = Fixed { server_name: server.name.clone(), proxy_host };
-        headers::request(scope, &fixed, &self.upgrades, self.report)
+        headers::request(family, scope, &fixed, &self.upgrades, self.report)
     }
 
     /// What holds for answers of either kind.
     pub(super) fn common(&mut self, act: &mut Act, scope: &Scope<'_>, server: &Server<'_, '_>) {
         let fixed = Fixed { server_name: server.name.clone(), proxy_host: None };
         act.add = headers::answer(scope, &fixed, self.report);
-        act.error_pages =
-            scope.all("error_page").into_iter().filter_map(|directive| self.error_page(directive)).collect();
-        let intercept = scope.switch("proxy_intercept_errors", self.report).filter(|on| on.value);
+        let pages = scope.all("error_page").into_iter();
+        act.error_pages = pages.filter_map(|directive| self.error_page(directive, server)).collect();
+        let is_grpc = act.to.as_ref().is_some_and(|to| to.value.starts_with("grpc"));
+        let name = if is_grpc { "grpc_intercept_errors" } else { "proxy_intercept_errors" };
+        let intercept = scope.switch(name, self.report).filter(|on| on.value);
         act.intercept = intercept.filter(|_| !act.error_pages.is_empty());
     }
 
     /// `error_page 502 503 =200 /path;`
-    fn error_page(&mut self, directive: &Directive) -> Option<Spanned<ErrorPage>> {
+    fn error_page(&mut self, directive: &Directive, server: &Server<'_, '_>) -> Option<Spanned<ErrorPage>> {
         let (to, codes) = directive.args.split_last()?;
         let mut page = ErrorPage { to: typed(to.text.clone(), to.span), ..ErrorPage::default() };
         for word in codes {
             match word.text.strip_prefix('=') {
                 Some(answer) => {
+                    // Alone, it is the status of what stands there.
+                    let answer = if answer.is_empty() { returned(server, &to.text) } else { answer };
                     page.answer = units::number(answer)
                         .filter(|code| (200..=599).contains(code))
                         .map(|code| typed(code, word.span));
@@ -247,8 +271,8 @@ impl Build<'_> {
             return None;
         };
         let pass = pass::http(directive, &mut self.pools, self.report)?;
-        if pass.secure {
-            self.nodes_tls(pass.pool, &pass.host, &location.scope, directive.arg_span(0));
+        if pass.scheme.is_secure() {
+            self.nodes_tls(pass.pool, &pass.host, "proxy", &location.scope, directive.arg_span(0));
         }
         let pool = self.pools.used(pass.pool);
         let target = match &pass.target {
@@ -256,9 +280,9 @@ impl Build<'_> {
             Target::Keep => path.to_owned(),
             Target::Swap(prefix) => format!("{prefix}{}", path.get(location.path.len()..).unwrap_or_default()),
         };
-        let fields = self.fields(&location.scope, Some(&pass), server);
+        let fields = self.fields("proxy", &location.scope, Some(&pass), server);
         Some(Mirror {
-            to: typed(format!("http://{pool}{target}"), span),
+            to: typed(format!("{}://{pool}{target}", pass.scheme.name()), span),
             host: fields.host.or_else(|| Some(typed(headers::plain_host(pass.host), span))),
             set: fields.set,
             timeout: location.scope.time("proxy_read_timeout", self.report),
@@ -275,6 +299,13 @@ impl Build<'_> {
             }
         }
     }
+}
+
+/// The status that the location of a path returns; empty where it does something else.
+fn returned<'a>(server: &Server<'_, 'a>, path: &str) -> &'a str {
+    let location = find(server.locations, path);
+    let reply = location.and_then(|location| own(location.directive.children(), "return").next());
+    reply.map_or("", |reply| reply.arg(0))
 }
 
 /// What nginx answers where nothing takes a request and no file is there.

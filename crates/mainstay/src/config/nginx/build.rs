@@ -71,7 +71,7 @@ impl Build<'_> {
     fn http_defaults(&mut self, block: &Directive) {
         let scope = Scope::new(block.children());
         let span = block.span();
-        let retry = rules::retry(&scope, span, self.report);
+        let retry = rules::retry("proxy", &scope, span, self.report);
         self.retries.set_default(retry, span);
         let limit = rules::limit(&scope, span, self.report);
         self.limits.set_default(limit, span);

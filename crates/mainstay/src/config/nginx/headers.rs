@@ -7,7 +7,7 @@ use super::vars::{Fixed, has_variables, template};
 use crate::config::fault::Report;
 use crate::config::typed::{Maybe, Spanned};
 
-/// What `proxy_set_header` comes to.
+/// What `proxy_set_header` or `grpc_set_header` comes to.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     /// What the node sees as Host; `None`: nginx's `$proxy_host`.
@@ -20,10 +20,17 @@ pub(super) struct Fields {
     pub(super) upgrade: Maybe<bool>,
 }
 
-/// Reads the `proxy_set_header` that hold in a place. `upgrades` are variables that a `map` of `$http_upgrade` made.
-pub(super) fn request(scope: &Scope<'_>, fixed: &Fixed, upgrades: &[String], report: &mut Report) -> Fields {
+/// Reads the `proxy_set_header`, or those of another family, that hold in a place. `upgrades` are variables that a `map` of
+/// `$http_upgrade` made.
+pub(super) fn request(
+    family: &str,
+    scope: &Scope<'_>,
+    fixed: &Fixed,
+    upgrades: &[String],
+    report: &mut Report,
+) -> Fields {
     let mut fields = Fields::default();
-    for directive in scope.all("proxy_set_header") {
+    for directive in scope.all(&format!("{family}_set_header")) {
         let name = directive.arg(0);
         let value = directive.arg(1);
         match name.to_ascii_lowercase().as_str() {

@@ -32,7 +32,7 @@ pub(super) fn read(directive: &Directive, kind: Kind, report: &mut Report) -> Ve
         let (name, value) = word.text.split_once('=').unwrap_or((word.text.as_str(), ""));
         match name {
             "default_server" | "default" if kind == Kind::Http => address.default = true,
-            "ssl" if kind == Kind::Http => address.ssl = true,
+            "ssl" => address.ssl = true,
             "http2" if kind == Kind::Http => {}
             "backlog" => address.backlog = parameter(word, units::number(value).filter(|length| *length > 0), report),
             "ipv6only" => match value {
@@ -90,8 +90,7 @@ fn address(text: &str, kind: Kind, span: Span, report: &mut Report) -> Option<St
 
 fn refuse(word: &Word, name: &str, kind: Kind, report: &mut Report) {
     let why = match name {
-        "ssl" => "`stream` carries TLS through untouched",
-        "quic" | "spdy" => "HTTP/1.0 and 1.1 are spoken here",
+        "quic" | "spdy" => "HTTP/1 and HTTP/2 over TCP are spoken here",
         "udp" => "only TCP is carried",
         "proxy_protocol" => "clients with a PROXY header are not understood",
         _ => {
@@ -146,7 +145,7 @@ mod tests {
     #[test]
     fn faults() {
         for (text, expect) in [
-            ("443 quic", "`quic`: HTTP/1.0 and 1.1 are spoken here"),
+            ("443 quic", "`quic`: HTTP/1 and HTTP/2 over TCP are spoken here"),
             ("80 proxy_protocol", "`proxy_protocol`: clients with a PROXY header are not understood"),
             ("80 defualt_server", "`defualt_server` is not known here"),
             ("80 backlog=x", "`backlog=x` has no good value"),

@@ -1,4 +1,4 @@
-//! `proxy_pass`: where requests and sessions go.
+//! `proxy_pass` and `grpc_pass`: where requests and sessions go.
 
 use super::ast::Directive;
 use super::pools::{Kind, PoolIndex, Pools};
@@ -7,17 +7,48 @@ use super::vars::has_variables;
 use crate::config::fault::Report;
 use crate::config::typed::Span;
 
-/// Where a `proxy_pass` of `http` leads.
+/// Where a `proxy_pass` or `grpc_pass` of `http` leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pass {
     /// The pool.
     pub(super) pool: PoolIndex,
     /// `$proxy_host`: what stands between the scheme and the path.
     pub(super) host: String,
-    /// Whether its nodes speak TLS.
-    pub(super) secure: bool,
+    /// What its nodes speak.
+    pub(super) scheme: Scheme,
     /// What the target becomes.
     pub(super) target: Target,
+}
+
+/// What is spoken to nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+    Grpc,
+    Grpcs,
+}
+
+impl Scheme {
+    /// As a `to` has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Grpc => "grpc",
+            Self::Grpcs => "grpcs",
+        }
+    }
+
+    /// Whether TLS is spoken below it.
+    pub(super) fn is_secure(self) -> bool {
+        matches!(self, Self::Https | Self::Grpcs)
+    }
+}
+
+/// How the directives begin that go with a `proxy_pass` or `grpc_pass`.
+pub(super) fn family(pass: &Directive) -> &'static str {
+    if pass.name.text == "grpc_pass" { "grpc" } else { "proxy" }
 }
 
 /// What the request target becomes on the way.
@@ -31,29 +62,34 @@ pub(super) enum Target {
     Swap(String),
 }
 
-/// Reads a `proxy_pass` of `http`; `None` after a fault.
+/// Reads a `proxy_pass` or `grpc_pass` of `http`; `None` after a fault.
 pub(super) fn http(directive: &Directive, pools: &mut Pools, report: &mut Report) -> Option<Pass> {
     let text = directive.arg(0);
     let span = directive.arg_span(0);
-    let (rest, secure) = match (strip_scheme(text, "http"), strip_scheme(text, "https")) {
-        (Some(rest), _) => (rest, false),
-        (None, Some(rest)) => (rest, true),
-        (None, None) => {
-            no_http(text, span, report);
-            return None;
-        }
+    let is_grpc = family(directive) == "grpc";
+    let schemes = if is_grpc { [Scheme::Grpc, Scheme::Grpcs] } else { [Scheme::Http, Scheme::Https] };
+    let found = schemes.into_iter().find_map(|scheme| Some((strip_scheme(text, scheme.name())?, scheme)));
+    let bare = is_grpc && !text.contains("://") && !text.starts_with('$');
+    let Some((rest, scheme)) = found.or_else(|| bare.then_some((text, Scheme::Grpc))) else {
+        no_http(text, span, is_grpc, report);
+        return None;
     };
+    let secure = scheme.is_secure();
     if let Some(path) = rest.strip_prefix("unix:") {
         let (path, uri) = path.split_once(':').map_or((path, None), |(path, uri)| (path, Some(uri)));
         let target = target(uri.unwrap_or_default(), span, report)?;
         let pool = pools.implicit(&format!("unix:{path}"), Kind::Http, span);
-        return Some(Pass { pool, host: "localhost".to_owned(), secure, target });
+        return Some(Pass { pool, host: "localhost".to_owned(), scheme, target });
     }
     let end = rest.find(['/', '?', '$']).unwrap_or(rest.len());
     let (host, uri) = rest.split_at(end);
     if host.is_empty() {
         let fault = report.fault(span, "this `proxy_pass` names no host");
         fault.help("as in `proxy_pass http://host:port;`; a variable cannot name it");
+        return None;
+    }
+    if is_grpc && !uri.is_empty() {
+        report.fault(span, "`grpc_pass` takes no path").help(format!("write `grpc_pass {}://{host};`", scheme.name()));
         return None;
     }
     let target = target(uri, span, report)?;
@@ -71,7 +107,7 @@ pub(super) fn http(directive: &Directive, pools: &mut Pools, report: &mut Report
             pools.implicit(&whole, Kind::Http, span)
         }
     };
-    Some(Pass { pool, host: host.to_owned(), secure, target })
+    Some(Pass { pool, host: host.to_owned(), scheme, target })
 }
 
 /// Reads a `proxy_pass` of `stream`; `None` after a fault.
@@ -103,8 +139,11 @@ fn strip_scheme<'t>(text: &'t str, scheme: &str) -> Option<&'t str> {
     found.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-fn no_http(text: &str, span: Span, report: &mut Report) {
+fn no_http(text: &str, span: Span, is_grpc: bool, report: &mut Report) {
     match text.split_once("://") {
+        Some((scheme, _)) if is_grpc => {
+            report.fault(span, format!("`{scheme}` is no scheme of `grpc_pass`")).help("write `grpc://` or `grpcs://`")
+        }
         Some((scheme, _)) => {
             report.fault(span, format!("`{scheme}` is no scheme of `proxy_pass`")).help("write `http://`")
         }

@@ -7,18 +7,22 @@ use super::scope::{Scope, number, size, typed};
 use crate::config::fault::Report;
 use crate::config::typed::{Limit, Maybe, Retry, Span, Spanned};
 
-/// `proxy_next_upstream` and what belongs to it, as it holds in a place of `http`. Where no number of tries is said,
-/// Mainstay's default is nginx's: each node once.
-pub(super) fn retry(scope: &Scope<'_>, span: Span, report: &mut Report) -> Retry {
+/// `proxy_next_upstream` or `grpc_next_upstream` and what belongs to it, as it holds in a place of `http`. Where no number
+/// of tries is said, Mainstay's default is nginx's: each node once.
+pub(super) fn retry(family: &str, scope: &Scope<'_>, span: Span, report: &mut Report) -> Retry {
+    let is_grpc = family == "grpc";
+    let own = format!("{family}_next_upstream");
+    // A call goes on as it comes, so that nothing of it is there to be sent once more.
+    let buffer = if is_grpc { 0 } else { replay_buffer(scope, span, report) };
     let mut retry = Retry {
-        tries: scope.number("proxy_next_upstream_tries", report),
-        within: scope.time("proxy_next_upstream_timeout", report).or(Some(typed(Duration::ZERO, span))),
-        buffer: Some(typed(replay_buffer(scope, span, report), span)),
+        tries: scope.number(&format!("{own}_tries"), report),
+        within: scope.time(&format!("{own}_timeout"), report).or(Some(typed(Duration::ZERO, span))),
+        buffer: Some(typed(buffer, span)),
         on: Some(vec![typed("error".to_owned(), span), typed("timeout".to_owned(), span)]),
         non_idempotent: None,
         commands: None,
     };
-    let Some(directive) = scope.one("proxy_next_upstream") else { return retry };
+    let Some(directive) = scope.one(&own) else { return retry };
     let mut on = Vec::new();
     for word in &directive.args {
         match word.text.as_str() {
@@ -26,6 +30,11 @@ pub(super) fn retry(scope: &Scope<'_>, span: Span, report: &mut Report) -> Retry
             "invalid_header" => on.push(typed("invalid".to_owned(), word.span)),
             "http_500" | "http_502" | "http_503" | "http_504" | "http_403" | "http_404" | "http_429" => {
                 on.push(typed(word.text.trim_start_matches("http_").to_owned(), word.span));
+            }
+            "non_idempotent" if is_grpc => {
+                report
+                    .note(word.span, "a call that was sent is not repeated, by nginx neither: its body is not kept")
+                    .help("`kind = \"canton\"` of a `[pool]` repeats calls to Canton where that is safe");
             }
             "non_idempotent" => retry.non_idempotent = Some(typed(true, word.span)),
             "off" => retry.tries = Some(typed(1, word.span)),

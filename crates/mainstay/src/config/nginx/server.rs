@@ -1,5 +1,7 @@
 //! The `server` blocks of `http`.
 
+use mainstay_proxy::params::Http2;
+
 use super::action::{Server, not_found};
 use super::ast::Directive;
 use super::build::Build;
@@ -96,6 +98,9 @@ impl Build<'_> {
         let name = block.names.first().map(|name| name.value.clone()).unwrap_or_default();
         let server = Server { name, locations: &locations, http };
         let mut listen = Listen { access_log: self.access_log(scope), ..Listen::default() };
+        // `listen ... http2` is the older way to say `on`, which is Mainstay's own.
+        listen.http2 =
+            scope.switch("http2", self.report).filter(|on| !on.value).map(|on| typed(Http2::Refused, on.span));
         if let Some(reply) = own(directives, "return").next() {
             if let Some(act) = self.server_reply(reply, scope, &server) {
                 listen.action = act;
@@ -211,7 +216,8 @@ fn default_of(blocks: &[Block<'_>], sharing: &[usize], address: &Address) -> Opt
 fn slash_path<'l>(location: &'l Location<'_>, locations: &[Location<'_>]) -> Option<&'l str> {
     let path =
         location.path.strip_suffix('/').filter(|path| !path.is_empty() && !location.exact && !location.internal)?;
-    own(location.directive.children(), "proxy_pass").next()?;
+    let block = location.directive.children();
+    own(block, "proxy_pass").chain(own(block, "grpc_pass")).next()?;
     let taken = locations.iter().any(|other| other.path == path);
     (!taken).then_some(path)
 }
@@ -227,6 +233,6 @@ fn slash(path: &str, span: Span) -> Route {
 
 /// Whether a location can stand for the whole of a server: a prefix to swap needs a path of its own.
 fn is_whole(location: &Location<'_>, act: &Act) -> bool {
-    let swaps = act.to.as_ref().is_some_and(|to| to.value.trim_start_matches("http://").contains('/'));
+    let swaps = act.to.as_ref().and_then(|to| to.value.split_once("://")).is_some_and(|(_, to)| to.contains('/'));
     location.path == "/" && !location.exact && !location.internal && !swaps
 }

@@ -43,17 +43,27 @@ impl Build<'_> {
                 self.pools.add_check(pool, check);
             }
         }
+        if scope.switch("proxy_ssl", self.report).is_some_and(|on| on.value) {
+            self.nodes_tls(pool, directive.arg(0), "proxy", scope, directive.arg_span(0));
+        }
         let pool = self.pools.used(pool);
         let Some(first) = addresses.first() else { return };
         let name = self.listen_name(&listen::name(&first.at.value), span);
         let retry = self.stream_retry(scope, &pool, span);
-        let backlog = first.backlog;
+        let (backlog, secure) = (first.backlog, first.ssl);
+        if let Some(other) = addresses.iter().find(|address| address.ssl != secure) {
+            self.report
+                .fault(other.at.span, "one `listen` of this server speaks TLS, and another does not")
+                .help("make two servers of it");
+        }
+        let tls = if secure { self.clients_tls(scope, &name.value, span) } else { None };
         let idle = scope.time("proxy_timeout", self.report).unwrap_or(typed(IDLE, span));
         let to = Some(typed(format!("tcp://{pool}"), directive.arg_span(0)));
         let listen = Listen {
             at: addresses.into_iter().map(|address| address.at).collect(),
             action: Act { to, retry, ..Act::default() },
             backlog,
+            tls,
             access_log: self.access_log(scope),
             idle: Some(idle),
             ..Listen::default()

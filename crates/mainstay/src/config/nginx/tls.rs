@@ -1,4 +1,4 @@
-//! `ssl_*` and `proxy_ssl_*`: `[tls.NAME]` tables.
+//! `ssl_*`, `proxy_ssl_*` and `grpc_ssl_*`: `[tls.NAME]` tables.
 
 use super::ast::Directive;
 use super::build::Build;
@@ -16,7 +16,8 @@ impl Build<'_> {
                 .help("as in `ssl_certificate server.crt; ssl_certificate_key server.key;`");
             return None;
         }
-        let mut tls = Tls { cert, key, versions: self.versions(scope, "ssl_protocols"), ..Tls::default() };
+        let handshake = scope.time("ssl_handshake_timeout", self.report);
+        let mut tls = Tls { cert, key, handshake, versions: self.versions(scope, "ssl_protocols"), ..Tls::default() };
         match scope.one("ssl_verify_client").map(|directive| (directive.arg(0), directive.arg_span(0))) {
             None | Some(("off", _)) => {}
             Some((mode @ ("on" | "optional"), span)) => {
@@ -39,34 +40,44 @@ impl Build<'_> {
         self.tls.name(tls, wanted, span)
     }
 
-    /// Makes a pool's nodes be spoken to over TLS.
-    pub(super) fn nodes_tls(&mut self, pool: PoolIndex, host: &str, scope: &Scope<'_>, span: Span) {
+    /// Makes a pool's nodes be spoken to over TLS. `family` is how the directives about it begin.
+    pub(super) fn nodes_tls(&mut self, pool: PoolIndex, host: &str, family: &str, scope: &Scope<'_>, span: Span) {
+        let own = |name: &str| format!("{family}_ssl_{name}");
         let mut tls = Tls {
-            cert: files(scope, "proxy_ssl_certificate"),
-            key: files(scope, "proxy_ssl_certificate_key"),
-            versions: self.versions(scope, "proxy_ssl_protocols"),
+            cert: files(scope, &own("certificate")),
+            key: files(scope, &own("certificate_key")),
+            versions: self.versions(scope, &own("protocols")),
             ..Tls::default()
         };
-        let verify = scope.switch("proxy_ssl_verify", self.report);
+        let verify = scope.switch(&own("verify"), self.report);
         if verify.as_ref().is_some_and(|verify| verify.value) {
-            tls.ca = files(scope, "proxy_ssl_trusted_certificate");
-            tls.crl = files(scope, "proxy_ssl_crl");
+            tls.ca = files(scope, &own("trusted_certificate"));
+            tls.crl = files(scope, &own("crl"));
             if tls.ca.is_empty() {
                 self.report
                     .fault(span, "nodes are to be verified, and it is not said by whose certificates")
-                    .help("add `proxy_ssl_trusted_certificate` with the authority's file");
+                    .help(format!("add `{}` with the authority's file", own("trusted_certificate")));
             }
         } else {
             let at = verify.map_or(span, |verify| verify.span);
             tls.verify = Some(typed("off".to_owned(), at));
+            let unused = files(scope, &own("trusted_certificate"));
+            let though = unused.first().map(|file| format!(", and `{}` is not looked at", file.value));
+            let (verify, trusted) = (own("verify"), own("trusted_certificate"));
             self.report
-                .note(at, "without `proxy_ssl_verify on` nodes are NOT verified: anybody can stand in for them")
-                .help("write `proxy_ssl_verify on;` and `proxy_ssl_trusted_certificate` with the authority's file");
+                .note(
+                    at,
+                    format!(
+                        "without `{verify} on` nodes are NOT verified: anybody can stand in for them{}",
+                        though.unwrap_or_default()
+                    ),
+                )
+                .help(format!("write `{verify} on;` and `{trusted}` with the authority's file"));
         }
-        if !scope.switch("proxy_ssl_server_name", self.report).is_some_and(|sni| sni.value) {
+        if !scope.switch(&own("server_name"), self.report).is_some_and(|sni| sni.value) {
             tls.sni = Some(typed(false, span));
         }
-        let named = scope.one("proxy_ssl_name").map(|directive| (directive.arg(0), directive.arg_span(0)));
+        let named = scope.one(&own("name")).map(|directive| (directive.arg(0), directive.arg_span(0)));
         let (name, at) = match named {
             Some((name, at)) if !name.starts_with('$') => (name, at),
             Some((name, at)) if name != "$proxy_host" => {

@@ -174,7 +174,7 @@ pub(super) const ROWS: &[Row] = &[
         "proxy_ssl_session_reuse off;",
         "note: `proxy_ssl_session_reuse`: sessions may be gone on with; what was shown in them is judged again",
     ),
-    ("location", "fastcgi_buffering on;", "fault: `fastcgi_buffering`: Mainstay speaks HTTP/1.0 and 1.1 to nodes"),
+    ("location", "fastcgi_buffering on;", "fault: `fastcgi_buffering`: Mainstay speaks HTTP/1 and HTTP/2 to nodes"),
     (
         "http",
         "resolver 127.0.0.1; resolver_timeout 5s;",
@@ -266,7 +266,94 @@ pub(super) const ROWS: &[Row] = &[
     (
         "stream server",
         "proxy_ssl on;",
-        "fault: `proxy_ssl`: this is not supported; `stream` carries TLS through untouched",
+        "note: without `proxy_ssl_verify on` nodes are NOT verified: anybody can stand in for them",
+    ),
+    ("stream server", "ssl_handshake_timeout 5s; ssl_protocols TLSv1.3; ssl_session_cache none;", ""),
+    (
+        "+stream",
+        "server { listen 127.0.0.1:8083 ssl; ssl_certificate a.crt; ssl_certificate_key a.key; proxy_pass s; }",
+        "",
+    ),
+    (
+        "!stream",
+        "server { listen 127.0.0.1:8083 ssl; proxy_pass s; }",
+        "fault: this `server` listens with `ssl` and has no `ssl_certificate`",
+    ),
+    (
+        "+stream",
+        "server { listen 127.0.0.1:8083 ssl; listen 127.0.0.1:8085; ssl_certificate a.crt; proxy_pass s; }",
+        "fault: one `listen` of this server speaks TLS, and another does not",
+    ),
+    // HTTP/2 and calls of gRPC.
+    ("+server", "http2 on;", ""),
+    ("+server", "http2 maybe;", "fault: `http2` takes `on` or `off`, not `maybe`"),
+    (
+        "+server",
+        "http2_recv_timeout 5s;",
+        "fault: `http2_recv_timeout`: what a client may do over HTTP/2 is bounded by `streams` and the other keys of `[limit]`",
+    ),
+    ("server", "location /g { grpc_pass grpc://u; }", ""),
+    (
+        "server",
+        "location /g { grpc_pass u; grpc_next_upstream error timeout http_504 invalid_header; grpc_next_upstream_tries 5; grpc_next_upstream_timeout 5s; grpc_connect_timeout 2s; grpc_send_timeout 2s; }",
+        "",
+    ),
+    (
+        "server",
+        "location /g { grpc_pass u; grpc_next_upstream error non_idempotent; }",
+        "note: a call that was sent is not repeated, by nginx neither: its body is not kept",
+    ),
+    (
+        "server",
+        "location /g { grpc_pass u; grpc_read_timeout 1s; }",
+        "note: calls may be silent for as long as they like; nginx would cut them after this time",
+    ),
+    (
+        "server",
+        "location /g { grpc_pass grpcs://u; }",
+        "note: without `grpc_ssl_verify on` nodes are NOT verified: anybody can stand in for them",
+    ),
+    (
+        "+server",
+        "location /g { grpc_pass grpcs://u; grpc_ssl_trusted_certificate ca.pem; grpc_ssl_verify off; }",
+        "note: without `grpc_ssl_verify on` nodes are NOT verified: anybody can stand in for them, and `ca.pem` is not looked at",
+    ),
+    (
+        "+server",
+        "location /g { grpc_pass grpcs://u; grpc_ssl_verify on; }",
+        "fault: nodes are to be verified, and it is not said by whose certificates",
+    ),
+    ("+server", "location /g { grpc_pass grpc://u/x; }", "fault: `grpc_pass` takes no path"),
+    ("+server", "location /g { grpc_pass http://u; }", "fault: `http` is no scheme of `grpc_pass`"),
+    (
+        "server",
+        "location /g { grpc_pass u; error_page 502 = /e; grpc_intercept_errors on; } location = /e { internal; add_header grpc-status 14; return 204; }",
+        "",
+    ),
+    (
+        "location",
+        "grpc_set_header X a; grpc_buffer_size 8k; grpc_socket_keepalive on; grpc_ignore_headers X-Accel-Charset; grpc_pass_header Date;",
+        "",
+    ),
+    ("location", "grpc_hide_header Date;", "fault: `grpc_hide_header`: the node's fields go on to the client"),
+    ("location", "grpc_bind off;", "fault: `grpc_bind`: connections to nodes leave from the address the system picks"),
+    ("+location", "grpc_thing off;", "fault: `grpc_thing`: this is not supported"),
+    (
+        "location",
+        "grpc_ssl_certificate a.pem; grpc_ssl_certificate_key a.key; grpc_ssl_trusted_certificate ca.pem; grpc_ssl_crl a.crl;",
+        "",
+    ),
+    ("location", "grpc_ssl_verify off; grpc_ssl_name a; grpc_ssl_server_name on; grpc_ssl_protocols TLSv1.3;", ""),
+    (
+        "location",
+        "grpc_ssl_ciphers HIGH;",
+        "note: `grpc_ssl_ciphers`: Mainstay speaks the ciphers of TLS 1.3 and the safe ones of 1.2, and no others",
+    ),
+    ("location", "grpc_ssl_verify_depth 2;", "note: `grpc_ssl_verify_depth`: chains are followed as far as they lead"),
+    (
+        "location",
+        "grpc_ssl_session_reuse off;",
+        "note: `grpc_ssl_session_reuse`: sessions may be gone on with; what was shown in them is judged again",
     ),
     (
         "stream server",
