@@ -19,6 +19,8 @@ pub struct Settings {
     pub ca: Option<PathBuf>,
     /// Longest time for one request.
     pub timeout: Duration,
+    /// Where this program runs, as its members' records are to say; for people, and to tell own processes from others.
+    pub place: Name,
     /// What is known of each lease. One that is missing has no roles.
     pub leases: HashMap<Name, LeaseSettings>,
 }
@@ -27,7 +29,7 @@ impl Settings {
     /// Settings without anything that is optional.
     #[must_use]
     pub fn new(at: Location) -> Self {
-        Self { at, password: None, ca: None, timeout: Self::TIMEOUT, leases: HashMap::new() }
+        Self { at, password: None, ca: None, timeout: Self::TIMEOUT, place: "".into(), leases: HashMap::new() }
     }
 
     /// The time limit of a request, unless said otherwise.

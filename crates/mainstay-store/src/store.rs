@@ -8,7 +8,7 @@ use std::time::Duration;
 use mainstay_core::lease::{Answer, Failure, Hint, Name, Nonce, Request};
 use tokio::sync::mpsc;
 
-use crate::{Entry, Grant};
+use crate::{Entry, Grant, Presence};
 
 /// What a store gives back while it works on something.
 pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
@@ -23,6 +23,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// A `Look` makes the lease's row when there is none; any other request about a lease without one is not done.
     fn ask<'a>(&'a self, lease: &'a Name, request: Request, timeout: Duration) -> Asking<'a, Answer>;
+
+    /// The records of members of `lease`, the last first: those that are remembered, dead or alive. Writes nothing.
+    fn presences<'a>(&'a self, lease: &'a Name) -> Asking<'a, Vec<Presence>>;
 
     /// Tells when it is worth looking at `lease`. It ends with the store; [`HINTS_HELD`] are kept for a receiver that is
     /// slow, more are dropped.

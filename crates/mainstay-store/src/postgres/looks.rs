@@ -29,11 +29,13 @@ pub(super) struct Look {
 pub(super) struct Looks {
     hints: Arc<Hints>,
     memory: Arc<Memory>,
+    /// Where this program runs.
+    place: Name,
 }
 
 impl Looks {
-    pub(super) fn new(hints: Arc<Hints>, memory: Arc<Memory>) -> Self {
-        Self { hints, memory }
+    pub(super) fn new(hints: Arc<Hints>, memory: Arc<Memory>, place: Name) -> Self {
+        Self { hints, memory, place }
     }
 
     fn answer(&self, session: &Session, look: &Look, found: &[&PgRow]) -> Result<(Answer, Told), Failure> {
@@ -64,7 +66,7 @@ impl Work for Looks {
     }
 
     async fn send(&mut self, session: &Arc<Session>, jobs: Vec<Job<Look>>, end: Instant) {
-        let rows = match look(session, &jobs, end).await {
+        let rows = match look(session, &jobs, &self.place, end).await {
             Ok(rows) => rows,
             Err(failure) => return jobs.into_iter().for_each(|job| job.reply(Err(failure.clone()))),
         };
@@ -95,10 +97,10 @@ impl Work for Looks {
 }
 
 /// Notes that these members look, and reads the rows; makes those that are not there.
-async fn look(session: &Session, jobs: &[Job<Look>], end: Instant) -> Result<Vec<PgRow>, Failure> {
+async fn look(session: &Session, jobs: &[Job<Look>], place: &str, end: Instant) -> Result<Vec<PgRow>, Failure> {
     let each = || jobs.iter().map(|job| &job.item);
     let leases: Vec<&str> = each().map(|it| &*it.lease).collect();
-    let (noted, rows) = tokio::join!(note(session, each(), end), steps::rows_of(session, &leases, end));
+    let (noted, rows) = tokio::join!(note(session, each(), place, end), steps::rows_of(session, &leases, end));
     noted?;
     let rows = rows?;
     let known: HashSet<&str> = rows.iter().map(|row| get(row, rows::NAME)).collect::<Result<_, Failure>>()?;
@@ -110,7 +112,12 @@ async fn look(session: &Session, jobs: &[Job<Look>], end: Instant) -> Result<Vec
     steps::rows_of(session, &leases, end).await
 }
 
-async fn note<'a>(session: &Session, looks: impl Iterator<Item = &'a Look>, end: Instant) -> Result<(), Failure> {
+async fn note<'a>(
+    session: &Session,
+    looks: impl Iterator<Item = &'a Look>,
+    place: &str,
+    end: Instant,
+) -> Result<(), Failure> {
     let (mut leases, mut instances, mut names, mut priorities) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut states, mut switches, mut quiet) = (Vec::new(), Vec::new(), Vec::new());
     for Look { lease, me } in looks {
@@ -123,6 +130,7 @@ async fn note<'a>(session: &Session, looks: impl Iterator<Item = &'a Look>, end:
         switches.push(switch.map(|switch| switch.to_string()));
         quiet.push(me.quiet);
     }
-    let values: [&(dyn ToSql + Sync); 7] = [&leases, &instances, &names, &priorities, &states, &switches, &quiet];
+    let values: [&(dyn ToSql + Sync); 8] =
+        [&leases, &instances, &names, &priorities, &states, &switches, &quiet, &place];
     session.run(end, session.client.execute(&session.sql.note, &values)).await.map(drop)
 }

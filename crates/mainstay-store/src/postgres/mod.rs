@@ -33,7 +33,7 @@ pub(crate) use admin::{check, init, script};
 pub use database::{Database, DatabaseSettings, HostCounts, HostSight, Sight};
 pub use url::{HostAddress, Url};
 
-use crate::{Asking, Entry, FileFault, Grant, Hint, LeaseSettings, Settings, Store, Tier};
+use crate::{Asking, Entry, FileFault, Grant, Hint, LeaseSettings, Presence, Settings, Store, Tier};
 use batch::Batches;
 use fence::Fencing;
 use hints::Hints;
@@ -66,7 +66,7 @@ impl Postgres {
         let line = Arc::new(Line::open(way.clone(), Arc::clone(&hints)));
         let watcher = tokio::spawn(watch_sessions(Arc::clone(&line), Arc::clone(&hints))).abort_handle();
         let memory = Arc::<Memory>::default();
-        let looks = Looks::new(Arc::clone(&hints), Arc::clone(&memory));
+        let looks = Looks::new(Arc::clone(&hints), Arc::clone(&memory), settings.place.clone());
         let looks = Batches::start(Arc::clone(&line), looks);
         let renewals = Batches::start(Arc::clone(&line), Renewals::new(Arc::clone(&hints)));
         let (settings, timeout) = (settings.leases.clone(), settings.timeout);
@@ -123,6 +123,11 @@ impl Drop for Postgres {
 impl Store for Postgres {
     fn ask<'a>(&'a self, lease: &'a Name, request: Request, timeout: Duration) -> Asking<'a, Answer> {
         Box::pin(self.answer(lease, request, Instant::now() + timeout))
+    }
+
+    fn presences<'a>(&'a self, lease: &'a Name) -> Asking<'a, Vec<Presence>> {
+        let end = Instant::now() + self.timeout;
+        Box::pin(async move { steps::presences(&*self.line.session(end).await?, lease, end).await })
     }
 
     fn hints(&self, lease: &Name) -> mpsc::Receiver<Hint> {

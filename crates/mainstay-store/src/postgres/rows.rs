@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use mainstay_core::lease::{Answer, Failure, Member, Name, Nonce, Row, Settled, Stamp, SwitchTo, Timeline};
+use mainstay_core::lease::{
+    Answer, Failure, Member, MemberState, Name, Nonce, Row, Settled, Stamp, SwitchTo, Timeline,
+};
 use tokio_postgres::Row as PgRow;
 use tokio_postgres::types::FromSql;
 
 use super::session::Session;
 use super::trouble::POOLER;
-use crate::words;
+use crate::{Presence, words};
 
 /// A lease, and what was seen with it.
 #[derive(Clone, Debug)]
@@ -92,6 +94,18 @@ pub(super) fn member(from: &PgRow) -> Result<Option<Member>, Failure> {
         quiet: get(from, 28)?,
         age: Duration::from_micros(unsigned(get(from, 29)?)),
     }))
+}
+
+/// A row of `sql::PRESENCES`.
+pub(super) fn presence(from: &PgRow) -> Result<Presence, Failure> {
+    Ok(Presence {
+        name: get::<&str>(from, 0)?.into(),
+        instance: nonce(get(from, 1)?)?,
+        place: get::<&str>(from, 2)?.into(),
+        holds: words::member_of(get(from, 3)?, None) == MemberState::Holder,
+        seen: Stamp(get(from, 4)?),
+        age: Duration::from_micros(unsigned(get(from, 5)?)),
+    })
 }
 
 /// One column. What cannot be read was not written by this program.

@@ -15,6 +15,7 @@ pub(super) struct Statements {
     pub(super) read: Statement,
     pub(super) make: Statement,
     pub(super) note: Statement,
+    pub(super) presences: Statement,
     pub(super) free_keys: Statement,
     pub(super) notify: Statement,
     pub(super) record: Statement,
@@ -26,7 +27,7 @@ impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
         let texts = texts();
         let [acquire, activate, renew, carry, transfer, switch, settle, pause, rest @ ..] = &texts;
-        let [read, make, note, keys, notify, record, history] = rest;
+        let [read, make, note, presences, keys, notify, record, history] = rest;
         // Sent together: the server answers in order.
         let (acquire, activate, renew, carry, transfer, switch, settle, pause) = tokio::try_join!(
             client.prepare(acquire),
@@ -38,10 +39,11 @@ impl Statements {
             client.prepare(settle),
             client.prepare(pause),
         )?;
-        let (read, make, note, free_keys, notify, record, history) = tokio::try_join!(
+        let (read, make, note, presences, free_keys, notify, record, history) = tokio::try_join!(
             client.prepare(read),
             client.prepare(make),
             client.prepare(note),
+            client.prepare(presences),
             client.prepare(keys),
             client.prepare(notify),
             client.prepare(record),
@@ -59,6 +61,7 @@ impl Statements {
             read,
             make,
             note,
+            presences,
             free_keys,
             notify,
             record,
@@ -69,7 +72,7 @@ impl Statements {
 }
 
 /// Their texts, in the order of the fields.
-fn texts() -> [String; 15] {
+fn texts() -> [String; 16] {
     let update = |set: &str, only: &str| {
         format!("UPDATE mainstay.lease l SET {set} FROM {NOW} t WHERE l.name = $1 AND {only} RETURNING {}", columns())
     };
@@ -85,6 +88,7 @@ fn texts() -> [String; 15] {
         read(),
         MAKE.to_owned(),
         NOTE.to_owned(),
+        PRESENCES.to_owned(),
         FREE_KEYS.to_owned(),
         NOTIFY.to_owned(),
         RECORD.to_owned(),
@@ -198,7 +202,8 @@ const MAKE: &str = "INSERT INTO mainstay.lease (name, tli)
     FROM unnest($1::text[]) AS name ORDER BY name
     ON CONFLICT DO NOTHING";
 
-/// That members looked: arrays of $1 lease, $2 instance, $3 name, $4 priority, $5 state, $6 switch, $7 quiet. Losing it
+/// That members looked: arrays of $1 lease, $2 instance, $3 name, $4 priority, $5 state, $6 switch, $7 quiet; and $8 where
+/// their program runs. Losing it
 /// costs nothing, so nobody waits for disks and standbys, nor for who has one of the rows locked.
 const NOTE: &str = "WITH c AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS c),
     a AS MATERIALIZED (
@@ -210,14 +215,19 @@ const NOTE: &str = "WITH c AS MATERIALIZED (SELECT set_config('synchronous_commi
         FOR UPDATE OF m SKIP LOCKED
     ), u AS (
         UPDATE mainstay.member m SET name = a.name, priority = a.priority, state = a.state, switch = a.switch,
-            quiet = a.quiet, seen = clock_timestamp()
+            quiet = a.quiet, place = $8::text, seen = clock_timestamp()
         FROM a, r
         WHERE m.lease = a.lease AND m.instance = a.instance AND r.lease = m.lease AND r.instance = m.instance
     )
-    INSERT INTO mainstay.member (lease, instance, name, priority, state, switch, quiet, seen)
-    SELECT lease, instance, name, priority, state, switch, quiet, clock_timestamp() FROM a
+    INSERT INTO mainstay.member (lease, instance, name, priority, state, switch, quiet, place, seen)
+    SELECT lease, instance, name, priority, state, switch, quiet, $8::text, clock_timestamp() FROM a
     WHERE NOT EXISTS (SELECT FROM mainstay.member m WHERE m.lease = a.lease AND m.instance = a.instance)
     ON CONFLICT DO NOTHING";
+
+/// The records of members of lease $1, the last first.
+const PRESENCES: &str = "SELECT name, instance::text, place, state, (extract(epoch FROM seen) * 1000000)::bigint,
+        (extract(epoch FROM clock_timestamp() - seen) * 1000000)::bigint
+    FROM mainstay.member WHERE lease = $1 ORDER BY seen DESC LIMIT 64";
 
 /// Which of the advisory locks $1 nobody holds. They are taken for a moment, shared: two who look do not disturb.
 const FREE_KEYS: &str = "SELECT key FROM unnest($1::bigint[]) AS key
@@ -250,6 +260,11 @@ CREATE TABLE IF NOT EXISTS mainstay.member (
     lease text NOT NULL, instance uuid NOT NULL, name text NOT NULL, priority bigint NOT NULL, state text NOT NULL,
     switch uuid, quiet boolean NOT NULL, seen timestamptz NOT NULL, PRIMARY KEY (lease, instance)
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+DO $place$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('mainstay.member') AND attname = 'place') THEN
+        ALTER TABLE mainstay.member ADD COLUMN place text NOT NULL DEFAULT '';
+    END IF;
+END $place$;
 CREATE TABLE IF NOT EXISTS mainstay.role (
     lease text NOT NULL, role text NOT NULL, PRIMARY KEY (lease, role)
 );

@@ -10,7 +10,7 @@ use tokio_postgres::{Row as PgRow, Statement};
 
 use super::rows::{self, Seen, get, micros, signed, unsigned};
 use super::session::Session;
-use crate::{Entry, words};
+use crate::{Entry, Presence, words};
 
 /// What came of a step: what was seen, and whether it was done.
 pub(super) struct Step {
@@ -101,6 +101,12 @@ pub(super) async fn record(session: &Session, entry: &Entry, end: Instant) -> Re
     let values: [&(dyn ToSql + Sync); 7] =
         [&at, &&*entry.lease, &&*entry.by, &epoch, &&*entry.what, &&*entry.text, &kept];
     session.run(end, session.client.execute(&session.sql.record, &values)).await.map(drop)
+}
+
+/// The records of members, the last first.
+pub(super) async fn presences(session: &Session, lease: &Name, end: Instant) -> Result<Vec<Presence>, Failure> {
+    let rows = session.run(end, session.client.query(&session.sql.presences, &[&&**lease])).await?;
+    rows.iter().map(rows::presence).collect()
 }
 
 /// What happened, oldest first.

@@ -32,7 +32,8 @@ pub(super) fn sentence(error: &Error, host: &str) -> String {
             "run `mainstay store init` with the store's url"
         }
         _ if *code == SqlState::UNDEFINED_COLUMN => {
-            "the schema `mainstay` is not this program's: drop it, or name another database"
+            "the schema `mainstay` is of an older Mainstay: run `mainstay store init` with the store's url. If it stays, the \
+             schema is not this program's: drop it, or name another database"
         }
         _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
             "a right is missing: `mainstay store init` with the store's url says which, and `--print` how to give it"

@@ -19,7 +19,7 @@ use mainstay_core::lease::{Answer, Name, Nonce, Request};
 use tokio::sync::mpsc;
 
 use crate::store::HINTS_HELD;
-use crate::{Asking, Entry, FileFault, Finding, Grant, Hint, Settings, Store, Tier};
+use crate::{Asking, Entry, FileFault, Finding, Grant, Hint, Presence, Settings, Store, Tier};
 use lock::Locks;
 use worker::Worker;
 
@@ -38,7 +38,7 @@ impl Sqlite {
         let path = std::path::absolute(path).map_err(|error| FileFault(format!("{}: {error}", path.display())))?;
         let database = open::open(&path, settings.timeout)?;
         let locks = Locks::beside(&path);
-        let worker = Worker::start(database, locks.clone(), settings.timeout);
+        let worker = Worker::start(database, locks.clone(), settings);
         let worker =
             worker.map_err(|error| FileFault(format!("cannot start a thread for {}: {error}", path.display())))?;
         Ok(Self { path, worker, locks, timeout: settings.timeout })
@@ -61,6 +61,11 @@ impl Store for Sqlite {
     fn ask<'a>(&'a self, lease: &'a Name, request: Request, timeout: Duration) -> Asking<'a, Answer> {
         let lease = lease.clone();
         Box::pin(self.worker.call(timeout, move |state| state.step(&lease, &request)))
+    }
+
+    fn presences<'a>(&'a self, lease: &'a Name) -> Asking<'a, Vec<Presence>> {
+        let lease = lease.clone();
+        Box::pin(self.worker.call(self.timeout, move |state| state.presences(&lease)))
     }
 
     fn hints(&self, lease: &Name) -> mpsc::Receiver<Hint> {

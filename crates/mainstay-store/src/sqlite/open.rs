@@ -146,7 +146,7 @@ fn ready(connection: &mut Connection, boot: &str) -> rusqlite::Result<Found> {
         step.pragma_update(None, "application_id", APPLICATION_ID)?;
         step.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
-    step.execute_batch(LOCKS)?;
+    step.execute_batch(LATER)?;
     let last: Option<String> = step.query_row("SELECT max(boot) FROM machine", [], |row| row.get(0))?;
     if last.as_deref() != Some(boot) {
         step.execute_batch("DELETE FROM machine; DELETE FROM member; UPDATE lease SET expires_at = 0, seq = seq + 1")?;
@@ -174,8 +174,11 @@ CREATE INDEX history_of_lease ON history (lease, id);
 CREATE TABLE machine (boot TEXT NOT NULL) STRICT;
 ";
 /// Made in files that are without it, too: nobody who does not know it is disturbed by it.
-const LOCKS: &str = "
-CREATE TABLE IF NOT EXISTS lock (lease TEXT PRIMARY KEY, device INTEGER NOT NULL, number INTEGER NOT NULL) STRICT";
+const LATER: &str = "
+CREATE TABLE IF NOT EXISTS lock (lease TEXT PRIMARY KEY, device INTEGER NOT NULL, number INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS place (
+    lease TEXT NOT NULL, instance TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (lease, instance)
+) STRICT";
 const SCHEMA_VERSION: i64 = 1;
 /// What tells a store from other SQLite files: \"Mnst\".
 const APPLICATION_ID: i64 = 0x4d6e_7374;

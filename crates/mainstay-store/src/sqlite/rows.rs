@@ -2,12 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mainstay_core::lease::{Member, Name, Nonce, Row, RowState, Serving, Settled, Stamp, SwitchTo, Timeline};
+use mainstay_core::lease::{
+    Member, MemberState, Name, Nonce, Row, RowState, Serving, Settled, Stamp, SwitchTo, Timeline,
+};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension as _, Result, params};
 
 use super::lock::FileNumber;
-use crate::{Entry, words};
+use crate::{Entry, Presence, words};
 
 /// A file has one history, for ever.
 pub(super) const TIMELINE: Timeline = Timeline(1);
@@ -116,6 +118,41 @@ pub(super) fn members(connection: &Connection, lease: &Name, now: Stamp) -> Resu
             state: words::member_of(row.get_ref(3)?.as_str()?, switch),
             quiet: row.get(5)?,
             age: Duration::from_micros(unsigned(now.0.saturating_sub(seen))),
+        })
+    })?;
+    rows.collect()
+}
+
+/// Notes where the program of a member that looks runs.
+pub(super) fn note_place(connection: &Connection, lease: &Name, instance: Nonce, place: &str) -> Result<()> {
+    let mut write =
+        connection.prepare_cached("INSERT OR IGNORE INTO place (lease, instance, place) VALUES (?1, ?2, ?3)")?;
+    if write.execute(params![&**lease, instance.to_string(), place])? == 0 {
+        return Ok(());
+    }
+    let mut forget = connection.prepare_cached(
+        "DELETE FROM place WHERE lease = ?1 AND instance NOT IN (SELECT instance FROM member WHERE lease = ?1)",
+    )?;
+    forget.execute([&**lease])?;
+    Ok(())
+}
+
+/// Whoever looked lately, and from where.
+pub(super) fn presences(connection: &Connection, lease: &Name, now: Stamp) -> Result<Vec<Presence>> {
+    let mut query = connection.prepare_cached(
+        "SELECT name, member.instance, state, seen, coalesce(place, '') FROM member
+         LEFT JOIN place ON place.lease = member.lease AND place.instance = member.instance
+         WHERE member.lease = ?1 ORDER BY seen DESC LIMIT ?2",
+    )?;
+    let rows = query.query_map(params![&**lease, MEMBERS_MAX], |row| {
+        let seen = Stamp(row.get(3)?);
+        Ok(Presence {
+            name: row.get::<_, String>(0)?.into(),
+            instance: nonce(1, row.get_ref(1)?.as_str()?)?,
+            place: row.get::<_, String>(4)?.into(),
+            holds: words::member_of(row.get_ref(2)?.as_str()?, None) == MemberState::Holder,
+            seen,
+            age: seen.until(now),
         })
     })?;
     rows.collect()

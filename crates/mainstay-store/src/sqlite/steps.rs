@@ -10,7 +10,7 @@ use super::lock::Locks;
 use super::open::Database;
 use super::watch::Watchers;
 use super::{rows, trouble};
-use crate::{Entry, apply};
+use crate::{Entry, Presence, apply};
 
 /// What the store's thread owns.
 #[derive(Debug)]
@@ -19,14 +19,22 @@ pub(super) struct State {
     pub(super) locks: Locks,
     pub(super) watchers: Watchers,
     pub(super) timeout: Duration,
+    /// Where this program runs.
+    pub(super) place: Name,
 }
 
 impl State {
     /// Does what a request says.
     pub(super) fn step(&mut self, lease: &Name, request: &Request) -> Result<Answer, Failure> {
         self.lasting(!matches!(request, Request::Renew { .. } | Request::Look { .. }))?;
-        let locks = self.locks.clone();
-        let (answer, news) = self.transaction(|step, now| decide(step, &locks, lease, request, now))?;
+        let (locks, place) = (self.locks.clone(), self.place.clone());
+        let (answer, news) = self.transaction(|step, now| {
+            let decided = decide(step, &locks, lease, request, now)?;
+            if let (Answer::Done { .. }, Request::Look { me }) = (&decided.0, request) {
+                rows::note_place(step, lease, me.instance, &place)?;
+            }
+            Ok(decided)
+        })?;
         match (&answer, request) {
             (Answer::Done { .. }, Request::Transfer { nonce, .. })
             | (
@@ -43,6 +51,12 @@ impl State {
             self.watchers.tell(lease, &row);
         }
         Ok(answer)
+    }
+
+    /// Who looked lately, and from where.
+    pub(super) fn presences(&mut self, lease: &Name) -> Result<Vec<Presence>, Failure> {
+        let read = rows::presences(&self.database.connection, lease, now());
+        read.map_err(|error| self.not_done(&error))
     }
 
     /// Writes down something that happened.

@@ -14,7 +14,7 @@ use super::lock::Locks;
 use super::open::Database;
 use super::steps::State;
 use super::watch::Watchers;
-use crate::Hint;
+use crate::{Hint, Settings};
 
 /// The way to the thread. It ends when this is dropped.
 #[derive(Debug)]
@@ -26,9 +26,15 @@ type Job = Box<dyn FnOnce(&mut State) + Send>;
 
 impl Worker {
     /// Starts it.
-    pub(super) fn start(database: Database, locks: Locks, timeout: Duration) -> io::Result<Self> {
+    pub(super) fn start(database: Database, locks: Locks, settings: &Settings) -> io::Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE);
-        let state = State { database, locks, watchers: Watchers::default(), timeout };
+        let state = State {
+            database,
+            locks,
+            watchers: Watchers::default(),
+            timeout: settings.timeout,
+            place: settings.place.clone(),
+        };
         std::thread::Builder::new().name("sqlite".to_owned()).spawn(move || run(state, &queue))?;
         Ok(Self { jobs })
     }

@@ -12,7 +12,9 @@ use mainstay_testkit::until;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
-use crate::suite::{HOUR, SECOND, acquire, activate, answer, conforms, done, is_certain, look, name, renew, row_of};
+use crate::suite::{
+    HOUR, PLACE, SECOND, acquire, activate, answer, conforms, done, is_certain, look, name, renew, row_of,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_conforms() {
@@ -243,7 +245,9 @@ async fn a_start_of_the_machine_ends_every_tenure() {
 }
 
 fn store(path: &Path) -> Arc<dyn Store> {
-    open(&Settings::new(Location::Sqlite(path.to_owned()))).unwrap()
+    let mut settings = Settings::new(Location::Sqlite(path.to_owned()));
+    settings.place = PLACE.into();
+    open(&settings).unwrap()
 }
 
 /// How long a tenure lasts that is to run out.

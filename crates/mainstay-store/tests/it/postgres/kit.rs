@@ -8,7 +8,7 @@ use mainstay_store::{LeasePlan, LeaseSettings, Settings, Store, init, open};
 use mainstay_testkit::{Installation, Postgres, Trouble, skipped};
 use tokio_postgres::{Client, Config, Error, NoTls};
 
-use crate::suite::{HOUR, SECOND, answer, done, look, name, row_of};
+use crate::suite::{HOUR, PLACE, SECOND, answer, done, look, name, row_of};
 
 pub(crate) struct Kit {
     pub(super) server: Postgres,
@@ -112,6 +112,7 @@ fn there<T>(test: &str, result: Result<T, Trouble>) -> Option<T> {
 pub(super) fn settings(url: &str, role: Option<&str>) -> Settings {
     let mut settings = Settings::new(url.parse().unwrap());
     let (group, database) = (Some(name("partya")), Some(name("partya")));
+    settings.place = PLACE.into();
     settings.leases.insert(name(LEASE), LeaseSettings { role: role.map(name), group, database });
     settings
 }

@@ -6,11 +6,12 @@ mod walk;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use mainstay_core::lease::{Answer, Failure, MemberState, Name, Nonce, Request, RowState, Version};
-use mainstay_store::{Entry, Hint, Store, Tier};
+use mainstay_core::lease::{Answer, Failure, Member, MemberState, Name, Nonce, Request, RowState, Version};
+use mainstay_store::{Entry, Hint, Presence, Store, Tier};
 
 pub(crate) use tools::{
-    BOUND, HOUR, SECOND, acquire, activate, answer, done, hint, look, member, name, quiet, renew, row_of, transfer,
+    BOUND, HOUR, PLACE, SECOND, acquire, activate, answer, done, hint, look, member, name, quiet, renew, row_of,
+    transfer,
 };
 
 /// Runs all of it. Each call of `open` is another program's store in the same place.
@@ -21,6 +22,7 @@ pub(crate) async fn conforms(open: impl Fn() -> Arc<dyn Store>) {
     a_lease_without_a_row(&open).await;
     names_are_only_names(&open).await;
     members_are_told_of(&open).await;
+    records_say_who_wrote_them(&open).await;
     changes_are_told(&open).await;
     the_end_of_a_holder_is_told(&open).await;
     history_is_kept(&open).await;
@@ -116,6 +118,25 @@ async fn members_are_told_of(open: &impl Fn() -> Arc<dyn Store>) {
     let found = members.into_iter().find(|it| it.instance == Nonce(2)).unwrap();
     me.age = found.age;
     assert_eq!(found, me);
+}
+
+async fn records_say_who_wrote_them(open: &impl Fn() -> Arc<dyn Store>) {
+    let (lease, one, two) = (name("records"), open(), open());
+    assert_eq!(two.presences(&lease).await, Ok(Vec::new()));
+    look(&*one, &lease, 1).await;
+    let holder = Member { state: MemberState::Holder, name: name("b"), ..member(2) };
+    two.ask(&lease, Request::Look { me: holder }, SECOND).await.unwrap();
+    let first = two.presences(&lease).await.unwrap();
+    let told: Vec<_> = first.iter().map(|it| (&*it.name, it.instance.0, &*it.place, it.holds)).collect();
+    assert_eq!(told, [("b", 2, PLACE, true), ("a", 1, PLACE, false)]);
+    assert!(first.iter().all(|it| it.age < BOUND), "{first:?}");
+    let seen = |of: &[Presence]| of.iter().map(|it| it.seen).collect::<Vec<_>>();
+    let second = two.presences(&lease).await.unwrap();
+    assert_eq!(seen(&first), seen(&second), "what nobody wrote stays the same");
+    look(&*one, &lease, 1).await;
+    let third = two.presences(&lease).await.unwrap();
+    assert_eq!(third.first().map(|it| it.instance), Some(Nonce(1)));
+    assert!(third[0].seen > first[0].seen, "{third:?}");
 }
 
 async fn changes_are_told(open: &impl Fn() -> Arc<dyn Store>) {

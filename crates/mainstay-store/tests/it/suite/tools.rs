@@ -9,6 +9,8 @@ use tokio::sync::mpsc;
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 /// For one request; the machine may be busy with other tests.
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+/// Where the programs of all members run.
+pub(crate) const PLACE: &str = "here";
 /// Longest time for anything to happen.
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
 /// How long nothing must happen. Far longer than a store takes to tell.
