@@ -199,7 +199,7 @@ pub(crate) fn file_name(name: &str) -> String {
 }
 
 /// Which run of the machine this is: process ids of an earlier one mean nothing.
-fn boot_id() -> String {
+pub(crate) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
