@@ -15,6 +15,7 @@ mod kit;
 mod logs;
 mod messages;
 mod mirror;
+mod namesakes;
 mod operating;
 mod own_drills;
 mod patience;

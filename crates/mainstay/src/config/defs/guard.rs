@@ -20,7 +20,7 @@ pub(in crate::config) static GUARD: &[Setting<Guard>] = &[
         field: &Of(|guard: &mut Guard| &mut guard.name, Text("a name")),
         default: Standard::Words("the machine's host name"),
         example: r#""corda-1""#,
-        doc: "Who holds the lease then: a name of its own for each of the machines. Pools find their leader by it.",
+        doc: "Who holds the lease then: a name of its own for each of the machines. Pools find their leader by it, and a second Mainstay of the same name does not begin.",
     },
     Setting {
         key: "run",

@@ -1,5 +1,6 @@
 //! The leases of this program: one store, a keeper for each lease, and a guard where a child is guarded.
 
+mod namesakes;
 mod params;
 mod paused;
 
@@ -7,8 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use mainstay_core::lease::{Name, Report};
-use mainstay_guard::{Guard, GuardHandle};
+use mainstay_core::lease::{Name, Report, Terms};
+use mainstay_guard::{Guard, GuardHandle, Place};
 use mainstay_io::lines::{LineSender, LineWriter, Target};
 use mainstay_proxy::front;
 use mainstay_store::{Keeper, LeaseSettings, Secret, Settings, Store, Tier};
@@ -57,8 +58,13 @@ struct Running {
 /// # Errors
 /// A sentence: what could not be had, and what to do.
 pub(super) async fn start(leases: &Leases) -> Result<(Arc<Kept>, Guards), String> {
-    let store = mainstay_store::open(&settings(leases)?).map_err(|fault| fault.to_string())?;
     let host = host_name();
+    let mut settings = settings(leases)?;
+    settings.place = Place::here(&host).to_string().into();
+    let store = mainstay_store::open(&settings).map_err(|fault| fault.to_string())?;
+    let members: Vec<(&Lease, Terms)> = leases.all.iter().map(|lease| (lease, terms(lease, &host))).collect();
+    let guarding = members.iter().filter(|(lease, _)| lease.guard.is_some()).map(|(_, terms)| terms.clone());
+    namesakes::refuse(&store, guarding.collect()).await?;
     let writers = [("child-output", Target::Stdout), ("child-errors", Target::Stderr)]
         .into_iter()
         .map(|(name, target)| LineWriter::start(name, target, LINES_WAITING));
@@ -68,8 +74,10 @@ pub(super) async fn start(leases: &Leases) -> Result<(Arc<Kept>, Guards), String
     let [out, err] = senders.as_slice() else { return Err("no writer for what children write".to_owned()) };
     let mut kept = Vec::new();
     let mut running = Vec::new();
-    for lease in &leases.all {
-        let keeper = Arc::new(keeper(&store, lease, &host)?);
+    for (lease, terms) in members {
+        let name = terms.lease.clone();
+        let keeper = Keeper::start(Arc::clone(&store), terms).map_err(|fault| format!("lease {name}: {fault}"))?;
+        let keeper = Arc::new(keeper);
         let mut status = None;
         if let Some(guard) = &lease.guard {
             let params = params::of(guard, &lease.terms, Arc::clone(&keeper), out.clone(), err.clone())?;
@@ -194,15 +202,15 @@ pub(crate) fn settings(leases: &Leases) -> Result<Settings, String> {
     Ok(settings)
 }
 
-fn keeper(store: &Arc<dyn Store>, lease: &Lease, host: &Name) -> Result<Keeper, String> {
+/// What this program is told about a lease, and who it is.
+fn terms(lease: &Lease, host: &Name) -> Terms {
     let mut terms = lease.terms.clone();
     terms.me.instance = mainstay_store::keeper::draw();
     if terms.me.name.is_empty() {
         // One that only follows must not pass for the guard on its machine.
         terms.me.name = if lease.guard.is_some() { host.clone() } else { format!("{host} (follows)").into() };
     }
-    let name = terms.lease.clone();
-    Keeper::start(Arc::clone(store), terms).map_err(|fault| format!("lease {name}: {fault}"))
+    terms
 }
 
 /// The machine's name, as `hostname` prints it.
