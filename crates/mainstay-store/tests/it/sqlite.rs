@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 use crate::suite::{
-    HOUR, PLACE, SECOND, acquire, activate, answer, conforms, done, is_certain, look, name, renew, row_of,
+    BOUND, HOUR, PLACE, SECOND, acquire, activate, answer, conforms, done, is_certain, look, name, renew, row_of,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,7 +165,8 @@ async fn a_file_that_is_locked_for_long_costs_no_more_than_the_time_limit() {
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let start = Instant::now();
-    let answers = [store.ask(&lease, Request::Pause(None), SECOND), store.ask(&lease, Request::Pause(None), SECOND)];
+    // Longer than the store waits for the lock by itself: on a busy machine the request's own end would often come first.
+    let answers = [store.ask(&lease, Request::Pause(None), BOUND), store.ask(&lease, Request::Pause(None), BOUND)];
     for answer in answers {
         let answer = answer.await;
         assert!(
@@ -173,7 +174,7 @@ async fn a_file_that_is_locked_for_long_costs_no_more_than_the_time_limit() {
             "{answer:?}"
         );
     }
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
     other.execute_batch("ROLLBACK").unwrap();
     done(&*store, &lease, Request::Pause(None)).await;
 }
