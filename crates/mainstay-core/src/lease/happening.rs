@@ -149,7 +149,7 @@ pub enum Happening {
     Paused(Name),
     /// They were resumed.
     Resumed,
-    /// The store does not answer. The reason, as a sentence; told once.
+    /// The store does not answer, or cannot do what it is asked. The reason, as a sentence; told once.
     StoreAway(Name),
     /// It answers again.
     StoreBack {
@@ -319,7 +319,7 @@ impl Happening {
             Self::Settled { outcome: Outcome::Failed(why), .. } => write!(f, "switch-over failed: {why}"),
             Self::Paused(by) => write!(f, "paused by {by}: nobody takes over"),
             Self::Resumed => f.write_str("resumed: members take over again"),
-            Self::StoreAway(why) => write!(f, "the store does not answer: {why}"),
+            Self::StoreAway(why) => write!(f, "the store is of no use: {why}"),
             Self::StoreBack { after } => write!(f, "the store answers again after {}", Span(*after)),
             Self::Acquired { .. }
             | Self::Fenced { .. }

@@ -251,7 +251,11 @@ fn is_writable(host: &str, about: &Row) -> Result<(), String> {
     if !standby && !read_only {
         return Ok(());
     }
-    let what = if standby { "a standby" } else { "set read only" };
+    let what = if standby {
+        "a standby"
+    } else {
+        "set read only: see default_transaction_read_only there. If it is not the primary"
+    };
     Err(format!(
         "{host} is {what}: name the primary in the store's url, or all hosts, and the primary is found among them"
     ))

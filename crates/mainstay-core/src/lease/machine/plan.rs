@@ -195,7 +195,10 @@ impl Core {
         let due = seen.answered + seen.clock.until(switch.due);
         if self.tried == Some(id) {
             let who = switch.to.as_ref().map_or("the successor", |to| to);
-            let why = format!("{who} did not take the lease in time: {} has it again", self.terms.me.name);
+            let why = format!(
+                "{who} did not take the lease in time, or could not start: {} has it again",
+                self.terms.me.name
+            );
             self.settle(id, Outcome::Failed(why.into()));
             return None;
         }

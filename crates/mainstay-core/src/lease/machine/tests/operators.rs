@@ -39,7 +39,7 @@ fn while_it_is_paused_a_child_that_is_cut_off_stays_frozen_and_is_not_killed() {
         "...
          510 reply: done
          520 paused by op: nobody takes over
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          60850 the store answers again after 60.3 s
@@ -124,7 +124,7 @@ fn a_program_that_ends_while_its_child_is_frozen_does_not_wait_for_the_store() {
          9000 open
          9500 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          4000 gives the lease up: the program is ending
@@ -333,7 +333,7 @@ fn a_command_that_the_store_does_not_take_is_answered() {
          600 op pause
          9000 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          4950 reply: it is not known whether it was done: no answer in time

@@ -50,7 +50,7 @@ fn it_goes_on_from_frozen_as_well() {
         5500 open
         8000 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          5850 the database was promoted: timeline 2 after 1
@@ -92,7 +92,7 @@ fn it_does_not_go_on_for_somebody_who_was_overtaken() {
         4400 open
         9000 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          4600 the database was promoted: timeline 2 after 1
@@ -113,7 +113,7 @@ fn a_step_into_the_promoted_database_whose_answer_was_lost_is_found() {
         5000 end",
         "...
          2250 the database was promoted: timeline 2 after 1
-         3250 the store does not answer: no answer in time
+         3250 the store is of no use: no answer in time
          3310 the store answers again after 1.06 s
          3310 goes on as 2.1 in the promoted database
          3320 fenced every previous holder in 10 ms",

@@ -13,7 +13,7 @@ fn a_store_that_is_away_for_less_than_the_tenure_costs_nothing() {
         3800 open
         6000 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          4600 the store answers again after 4.35 s
@@ -30,7 +30,7 @@ fn a_store_that_is_away_for_longer_costs_a_pause() {
         6000 open
         7500 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          7100 the store answers again after 6.85 s
@@ -47,7 +47,7 @@ fn a_store_that_stays_away_costs_the_child() {
         15000 open
         17000 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          8110 lease lost: the store was not heard from for too long
@@ -71,7 +71,7 @@ fn without_a_freezer_the_child_is_killed_when_the_tenure_ends() {
         "1000 cut
         9000 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 lease lost: the store was not heard from for too long
          3110 -> Without",
     );
@@ -86,7 +86,7 @@ fn a_holder_that_was_overtaken_while_it_was_cut_off_never_thaws() {
         6100 open
         7500 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          7100 the store answers again after 6.85 s
@@ -106,7 +106,7 @@ fn a_child_that_may_live_on_keeps_the_lease_from_others() {
         20000 child gone
         21000 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          8110 lease lost: the store was not heard from for too long
@@ -164,7 +164,7 @@ fn a_late_renewal_of_an_older_try_is_no_copy() {
         1300 open
         6000 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          2300 the store answers again after 2.05 s",
     );
 }
@@ -178,7 +178,7 @@ fn a_renewal_that_is_known_not_to_have_been_done_explains_no_step() {
         1500 twin renews
         3000 end",
         "...
-         1250 the store does not answer: connection refused
+         1250 the store is of no use: connection refused
          1310 the store answers again after 1.06 s
          2310 lease lost: a copy of this machine renews it too
          2310 -> Without",
@@ -265,7 +265,7 @@ fn without_a_freezer_a_doubt_ends_with_the_tenure() {
          4250 the store's clock ran 1.99 s ahead of this machine's: it was set, or this machine was paused
          4250 child frozen until the lease is confirmed: clocks moved apart
          4250 -> Frozen
-         5250 the store does not answer: no answer in time
+         5250 the store is of no use: no answer in time
          7110 lease lost: the store was not heard from for too long
          7110 -> Without",
     );
@@ -283,7 +283,7 @@ fn one_that_is_overtaken_while_its_child_is_not_gone_leaves_the_row_alone() {
         terms(),
         script,
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          8110 lease lost: the store was not heard from for too long
@@ -358,7 +358,7 @@ fn a_row_that_fails_to_answer_is_told_once() {
         3500 open
         4000 end",
         "...
-         1540 the store does not answer: no answer in time
+         1540 the store is of no use: no answer in time
          3110 child frozen: the store was not heard from in time
          3110 -> Frozen
          3570 the store answers again after 3.32 s

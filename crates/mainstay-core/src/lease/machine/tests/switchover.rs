@@ -244,7 +244,7 @@ fn a_successor_that_takes_nothing_has_it_taken_back() {
          4260 a holds the lease
          4260 active as 1.2
          4260 -> Held
-         4280 switch-over failed: b did not take the lease in time: a has it again
+         4280 switch-over failed: b did not take the lease in time, or could not start: a has it again
          4460 ready as 1.2 after 3.26 s: detect 3.03 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }
@@ -274,7 +274,7 @@ fn one_that_has_back_what_it_gave_to_nobody_in_particular_does_not_call_it_done(
          4527 a holds the lease
          4527 active as 1.3
          4527 -> Held
-         4547 switch-over failed: the successor did not take the lease in time: a has it again
+         4547 switch-over failed: the successor did not take the lease in time, or could not start: a has it again
          4727 ready as 1.3 after 3.27 s: detect 3.04 s, acquire 10 ms, fence 10 ms, activate 10 ms, start 200 ms",
     );
 }

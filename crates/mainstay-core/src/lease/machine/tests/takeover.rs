@@ -225,7 +225,7 @@ fn an_acquisition_whose_answer_was_lost_is_recognised_and_counts_from_when_it_wa
         4035 open
         5000 end",
         "10 b holds the lease
-         4040 the store does not answer: no answer in time
+         4040 the store is of no use: no answer in time
          4100 the store answers again after 1.17 s
          4100 took the lease from b as 1.2: it had run out
          4110 fenced every previous holder in 10 ms
@@ -242,7 +242,7 @@ fn an_acquisition_whose_answer_was_lost_is_recognised_and_counts_from_when_it_wa
         4035 open
         9000 end",
         "10 b holds the lease
-         4040 the store does not answer: no answer in time
+         4040 the store is of no use: no answer in time
          4100 the store answers again after 1.17 s
          4100 took the lease from b as 1.2: it had run out
          4110 fenced every previous holder in 10 ms
@@ -259,7 +259,7 @@ fn an_acquisition_whose_answer_was_lost_is_recognised_and_counts_from_when_it_wa
         4035 open
         9000 end",
         "10 b holds the lease
-         4040 the store does not answer: no answer in time
+         4040 the store is of no use: no answer in time
          4100 the store answers again after 1.17 s
          4100 took the lease from b as 1.2: it had run out
          4110 fenced every previous holder in 10 ms
@@ -281,7 +281,7 @@ fn fencing_that_does_not_end_is_given_up() {
         "10 nobody holds the lease
          20 took the lease as 1.1: it was free
          1020 fencing failed and is tried again: no answer in time
-         2010 the store does not answer: no answer in time
+         2010 the store is of no use: no answer in time
          2020 lease lost: the previous holder could not be fenced in time",
     );
 }
@@ -295,7 +295,7 @@ fn each_request_has_a_time_limit_of_its_own() {
         4000 end",
         "10 nobody holds the lease
          20 took the lease as 1.1: it was free
-         2010 the store does not answer: no answer in time
+         2010 the store is of no use: no answer in time
          3770 fencing failed and is tried again: no answer in time",
     );
 }
@@ -361,7 +361,7 @@ fn a_store_that_refuses_is_tried_again() {
         "0 refusing
         2000 open
         2600 end",
-        "10 the store does not answer: connection refused
+        "10 the store is of no use: connection refused
          2210 the store answers again after 2.21 s
          2210 nobody holds the lease
          2220 took the lease as 1.1: it was free
