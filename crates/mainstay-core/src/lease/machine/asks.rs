@@ -131,6 +131,13 @@ impl Terms {
         let wait = RETRY_FIRST.min(self.renew / 8).saturating_mul(1 << before.min(RETRY_DOUBLINGS));
         wait.min(self.renew / 4).max(RETRY_LEAST)
     }
+
+    /// The same for what fails although the store answers: there is no hurry before somebody has mended it.
+    pub(super) fn back_off_long(&self, failures: u32) -> Duration {
+        let first = RETRY_FIRST.min(self.renew / 8);
+        let wait = first.saturating_mul(1 << failures.saturating_sub(1).min(RETRY_DOUBLINGS));
+        wait.min(self.renew.saturating_mul(RETRY_LONG_RENEWALS)).max(RETRY_LEAST)
+    }
 }
 
 impl What {
@@ -148,5 +155,7 @@ const TRACKS: [Track; 3] = [Track::Row, Track::Fence, Track::Word];
 /// After the first failure; doubled after each further one, up to a quarter of a renewal.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_DOUBLINGS: u32 = 8;
+/// So many renewals at most between two tries of what fails although the store answers.
+const RETRY_LONG_RENEWALS: u32 = 3;
 /// Whatever the terms: a store is not asked more often than this.
 const RETRY_LEAST: Duration = Duration::from_millis(2);

@@ -17,6 +17,8 @@ pub(super) struct Contending {
     claim: Option<Claim>,
     /// So often the store refused to give the row as it is: another process on this machine has the lease's lock.
     refused: u32,
+    /// So often the store could not do it, though it answers looks: its disk is full, it may not be written to.
+    failed: u32,
     /// Not tried again before.
     rest: Moment,
 }
@@ -98,7 +100,11 @@ impl Contending {
                 }
                 core.want_look();
             }
-            Err(Failure::NotDone(_)) => self.claim = self.claim.filter(|claim| claim.doubtful),
+            Err(Failure::NotDone(_)) => {
+                self.claim = self.claim.filter(|claim| claim.doubtful);
+                self.failed = self.failed.saturating_add(1);
+                self.rest = now + core.terms.back_off_long(self.failed);
+            }
         }
         State::Contending(self)
     }

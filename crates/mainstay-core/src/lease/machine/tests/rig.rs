@@ -75,6 +75,8 @@ enum Way {
     Deaf,
     /// Certainly not done, and said so after 10 ms.
     Refusing,
+    /// The same but for looks, which are answered: it can be read only.
+    Full,
     /// Done only 2 s later, no answer.
     Slow,
 }
@@ -158,7 +160,7 @@ impl Rig {
                 self.asked.push(format!("{} {}", self.now, name(&request)));
                 match self.way {
                     Way::Tardy => self.answers.push((self.now + 2900, id, request)),
-                    Way::Open | Way::Refusing => self.answers.push((self.now + 10, id, request)),
+                    Way::Open | Way::Refusing | Way::Full => self.answers.push((self.now + 10, id, request)),
                     Way::Cut => (),
                     Way::Deaf => drop(self.store.ask(&request, self.now)),
                     Way::Slow => self.late.push((self.now + 2000, request)),
@@ -235,6 +237,9 @@ impl Rig {
             // Done half way there.
             let result = match self.way {
                 Way::Refusing => Err(Failure::NotDone("connection refused".into())),
+                Way::Full if !matches!(request, Request::Look { .. }) => {
+                    Err(Failure::NotDone("the disk is full".into()))
+                }
                 _ => Ok(self.store.ask(&request, self.now - 5)),
             };
             self.event(Event::Answered { id, result });
@@ -269,6 +274,7 @@ impl Rig {
             ["locked"] => self.store.locked = true,
             ["unlocked"] => self.store.locked = false,
             ["slow"] => self.way = Way::Slow,
+            ["full"] => self.way = Way::Full,
             ["refusing"] => self.way = Way::Refusing,
             ["look"] => self.event(Event::Hint(Hint::Look)),
             ["gone"] => self.event(Event::Hint(Hint::HolderGone)),

@@ -335,6 +335,19 @@ fn a_lock_that_is_still_held_on_this_machine_is_tried_for_again() {
 }
 
 #[test]
+fn a_store_that_can_only_be_read_is_not_asked_for_ever_faster() {
+    let rig = play(terms(), "0 full\n 20000 open\n 24000 end");
+    let acquired: Vec<u64> = rig
+        .asked
+        .iter()
+        .filter_map(|asked| asked.strip_suffix(" acquire")?.parse().ok())
+        .filter(|at| *at < 20_000)
+        .collect();
+    assert!(acquired.len() <= 12, "{acquired:?}");
+    assert!(rig.log.iter().any(|told| told.contains("ready as 1.1")), "it recovers: {:?}", rig.log.last());
+}
+
+#[test]
 fn a_machine_whose_guard_never_spoke_takes_nothing() {
     let mut machine = Machine::new(terms(), Moment::ZERO).expect("good terms");
     let mut store = Model::new();
