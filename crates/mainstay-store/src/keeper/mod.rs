@@ -3,6 +3,7 @@
 //! The machine decides; this reads the clock, asks the store, passes on what comes back, and tells everybody.
 
 mod counters;
+mod flaps;
 mod telling;
 
 use std::collections::HashMap;
@@ -263,6 +264,7 @@ impl Shell {
         }
         let answered = matches!(event, Event::Answered { .. });
         let now = boot();
+        self.teller.turn(now, self.machine.row());
         for action in self.machine.on(event, now, &mut draw) {
             self.act(action);
         }
@@ -293,7 +295,7 @@ impl Shell {
             Action::Show(view) => {
                 self.view.send_replace(view);
             }
-            Action::Tell(happening) => self.teller.tell(happening, self.machine.row()),
+            Action::Tell(happening) => self.teller.tell(happening, self.machine.row(), boot()),
             Action::Reply { id, result } => {
                 if let Some(waiting) = self.waiting.remove(&id) {
                     // Who asked may have left.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use mainstay_core::Span;
 use mainstay_core::lease::{Failure, Happening, Name, Row, Terms};
+use mainstay_core::{Moment, Span};
 use tokio::sync::{broadcast, mpsc};
 
+use super::flaps::Flaps;
 use super::{Counters, Told};
 use crate::{Entry, Store, Tier};
 
@@ -19,6 +20,7 @@ pub(super) struct Teller {
     counters: Arc<Counters>,
     told: broadcast::Sender<Told>,
     store: Arc<dyn Store>,
+    flaps: Flaps,
 }
 
 impl Teller {
@@ -31,12 +33,28 @@ impl Teller {
     ) -> Self {
         let (history, entries) = mpsc::channel(HISTORY);
         tokio::spawn(write(Arc::clone(&store), entries, Arc::clone(&counters)));
-        Self { lease: terms.lease.clone(), me: terms.me.name.clone(), history, counters, told, store }
+        Self {
+            lease: terms.lease.clone(),
+            me: terms.me.name.clone(),
+            history,
+            counters,
+            told,
+            store,
+            flaps: Flaps::default(),
+        }
     }
 
     /// Tells. `row` is what is known of the lease.
-    pub(super) fn tell(&self, happening: Happening, row: Option<&Row>) {
+    pub(super) fn tell(&mut self, happening: Happening, row: Option<&Row>, now: Moment) {
         self.counters.happened(&happening);
+        let is_news = match &happening {
+            Happening::StoreAway(why) => self.flaps.away(why, now),
+            Happening::StoreBack { .. } => self.flaps.back(),
+            _ => true,
+        };
+        if !is_news {
+            return;
+        }
         let (lease, what) = (&*self.lease, word(&happening));
         let text = sentence(&happening, self.store.tier(&self.lease));
         match weight(&happening) {
@@ -44,19 +62,33 @@ impl Teller {
             Weight::Normal => tracing::info!(lease, event = what, "{text}"),
             Weight::Bad => tracing::warn!(lease, event = what, "{text}"),
         }
+        self.write(what, &text, row);
+        // Nobody may be listening.
+        let _unheard = self.told.send(Told { lease: self.lease.clone(), happening, text: text.into() });
+    }
+
+    /// Time went on.
+    pub(super) fn turn(&mut self, now: Moment, row: Option<&Row>) {
+        if let Some(text) = self.flaps.due(now) {
+            let (lease, what) = (&*self.lease, AWAY);
+            tracing::warn!(lease, event = what, "{text}");
+            self.write(what, &text, row);
+        }
+    }
+
+    /// Into the history.
+    fn write(&self, what: &str, text: &str, row: Option<&Row>) {
         let entry = Entry {
             at: SystemTime::now(),
             lease: self.lease.clone(),
             by: self.me.clone(),
             epoch: row.map_or(0, |row| row.epoch),
             what: what.into(),
-            text: text.as_str().into(),
+            text: text.into(),
         };
         if self.history.try_send(entry).is_err() {
             self.counters.dropped();
         }
-        // Nobody may be listening.
-        let _unheard = self.told.send(Told { lease: self.lease.clone(), happening, text: text.into() });
     }
 }
 
@@ -105,7 +137,7 @@ pub const fn word(happening: &Happening) -> &'static str {
         Happening::Settled { .. } => "settled",
         Happening::Paused(_) => "paused",
         Happening::Resumed => "resumed",
-        Happening::StoreAway(_) => "store-away",
+        Happening::StoreAway(_) => AWAY,
         Happening::StoreBack { .. } => "store-back",
     }
 }
@@ -151,6 +183,7 @@ async fn write(store: Arc<dyn Store>, mut entries: mpsc::Receiver<Entry>, counte
     }
 }
 
+const AWAY: &str = "store-away";
 /// Happenings that may wait to be written.
 const HISTORY: usize = 256;
 /// How often it is tried to write one, and how long is waited between.
