@@ -16,7 +16,7 @@ use mainstay_wire::h2::{Code, Fields};
 use super::OWN_HEADS;
 use super::grpc;
 use super::inbox::Inbox;
-use super::link::{Life, Link};
+use super::link::{Life, Link, Whose};
 use super::writing::{Opened, Writing};
 use crate::http::Conn;
 use crate::http::attempt::{Aim, Failed};
@@ -95,7 +95,9 @@ impl Conn {
             let stream = self.open(job, aim).await?;
             let params = &aim.pool.params;
             let life = Life { idle: params.idle_timeout, requests: params.requests_per_connection };
-            dialing.done(&Link::start(&self.worker, stream, aim.node.tag, life));
+            let (pool, node, tag) = (params.name.clone(), aim.node.name.clone(), aim.node.tag);
+            let whose = Whose { pool, node, tag };
+            dialing.done(&Link::start(&self.worker, stream, whose, life));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -131,8 +132,8 @@ impl Drop for Dialing<'_> {
 }
 
 impl Link {
-    /// Carries a connection that was just made to the node whose slots have the mark `tag`.
-    pub(super) fn start(worker: &Rc<Worker>, stream: Stream, tag: u64, life: Life) -> Rc<Self> {
+    /// Carries a connection that was just made to this node.
+    pub(super) fn start(worker: &Rc<Worker>, stream: Stream, whose: Whose, life: Life) -> Rc<Self> {
         let now = clock::now();
         let limits = Limits {
             list: ListLimits { size: h1::MOST_HEAD, fields: h1::MOST_FIELDS },
@@ -151,9 +152,9 @@ impl Link {
             second: Cell::new(now),
         });
         let slot = worker.timers.slot(0);
-        slot.tag(tag);
+        slot.tag(whose.tag);
         slot.hear(NODE_OUT | DEMOTED | DRAIN | KILL);
-        let task = Task { link: Rc::clone(&link), worker: Rc::clone(worker), stream, slot, life, pinged: None };
+        let task = Task { link: Rc::clone(&link), worker: Rc::clone(worker), stream, slot, whose, life, pinged: None };
         tokio::task::spawn_local(task.run());
         link
     }
@@ -246,11 +247,21 @@ pub(super) struct Life {
     pub(super) requests: u64,
 }
 
+/// The node at the other end.
+#[derive(Clone, Debug)]
+pub(super) struct Whose {
+    pub(super) pool: Arc<str>,
+    pub(super) node: Arc<str>,
+    /// Mark of the slots that wait on it.
+    pub(super) tag: u64,
+}
+
 struct Task {
     link: Rc<Link>,
     worker: Rc<Worker>,
     stream: Stream,
     slot: Slot,
+    whose: Whose,
     life: Life,
     /// When a PING was sent that was not answered yet.
     pinged: Option<Moment>,
@@ -260,7 +271,7 @@ impl Task {
     async fn run(mut self) {
         let mut pending = Vec::new();
         loop {
-            let Self { link, worker, stream, slot, life, .. } = &mut self;
+            let Self { link, worker, stream, slot, whose, life, .. } = &mut self;
             let mut armed = None;
             let carry = |cx: &mut Context<'_>| {
                 let polled = link.poll(cx, stream, worker, &mut pending);
@@ -274,7 +285,13 @@ impl Task {
             match slot.wait(carry).await {
                 Ok(over) => {
                     if let Some(Over::Ended(ended)) = over {
-                        tracing::warn!(why = ended.why, "a node broke the rules of HTTP/2: its connection was ended");
+                        let (pool, node) = (&*whose.pool, &*whose.node);
+                        tracing::warn!(
+                            pool,
+                            node,
+                            why = ended.why,
+                            "a node broke the rules of HTTP/2: its connection was ended"
+                        );
                     }
                     break;
                 }
