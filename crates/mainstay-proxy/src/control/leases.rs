@@ -132,7 +132,9 @@ impl Board {
         let (pool, params) = params_of(&self.plan, place)?;
         let name = pool.follows()?;
         let Some(lease) = self.leases.get(name) else {
-            return Some(format!("nothing is known of lease {name}"));
+            // What is followed of a database says that it is one, with a space that no lease's name has.
+            let what = if name.contains(' ') { "" } else { "lease " };
+            return Some(format!("nothing is known of {what}{name}"));
         };
         if let Some(words) = &lease.words {
             return words.borrow().get(params.holder.as_ref()?).cloned();
