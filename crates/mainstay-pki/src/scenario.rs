@@ -69,6 +69,19 @@ impl fmt::Display for Done {
     }
 }
 
+impl Done {
+    /// The same of a dry run, in which nothing was done.
+    #[must_use]
+    pub fn planned(&self) -> String {
+        let path = self.path.display();
+        match &self.deed {
+            Deed::Made => format!("to make  {path}"),
+            Deed::Renewed { before } => format!("to renew {path} (it ends on {})", before.date()),
+            Deed::Kept { .. } | Deed::Differs { .. } => self.to_string(),
+        }
+    }
+}
+
 impl Scenario {
     /// Reads one. Directories in it are relative to its own.
     ///

@@ -55,6 +55,7 @@ fn it_makes_what_is_missing_and_renews_what_is_due_and_touches_nothing_else() {
     let scenario = write(dir.path(), FILE);
     let [go, dry] = [How::default(), How { dry: true, ..How::default() }];
     assert_eq!(words(&scenario, dry, now()), ["made"; 5]);
+    assert!(scenario.apply(dry, now()).unwrap().iter().all(|done| done.planned().starts_with("to make  ")));
     assert!(!dir.path().join("domain").exists(), "a dry run makes nothing");
     assert_eq!(words(&scenario, go, now()), ["made"; 5]);
     for made in ["domain/client/admin-api.key.der", "certs/p1/jwt-signer/auth-chain.crt", "domain/server/sequencer.key"]

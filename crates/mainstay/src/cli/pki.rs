@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use mainstay_pki::authority::{Order, Settings};
 use mainstay_pki::{
-    Authority, Deed, Entry, Error, How, KeyKind, Name, Password, Profile, Purpose, Reason, Scenario, Shown, Subject,
-    Verify, parse_name, show, verify,
+    Authority, Deed, Done, Entry, Error, How, KeyKind, Name, Password, Profile, Purpose, Reason, Scenario, Shown,
+    Subject, Verify, parse_name, show, verify,
 };
 use serde_json::json;
 use time::OffsetDateTime;
@@ -351,15 +351,10 @@ fn renewed(kind: Renewable, name: Option<&str>, here: &Here, now: OffsetDateTime
 }
 
 fn signed(it: &Authority, entry: &Entry) -> String {
-    let path = |ending: &str| it.path(entry.profile, &entry.name, ending).display().to_string();
-    format!(
-        "made {}\nmade {}\nmade {}\nvalid until {}, serial number {}\n",
-        path(".crt"),
-        path("-chain.crt"),
-        path(".key"),
-        entry.not_after.date(),
-        entry.serial
-    )
+    let always = [".crt", "-chain.crt", ".key"];
+    let endings = always.iter().chain(if entry.der { &[".crt.der", ".key.der"][..] } else { &[] });
+    let made = endings.map(|ending| format!("made {}\n", it.path(entry.profile, &entry.name, ending).display()));
+    made.collect::<String>() + &format!("valid until {}, serial number {}\n", entry.not_after.date(), entry.serial)
 }
 
 fn listed(it: &Authority, all: bool, as_json: bool, now: OffsetDateTime) -> String {
@@ -454,7 +449,8 @@ fn verified(what: &Verification, now: OffsetDateTime) -> Outcome {
 fn applied(file: &std::path::Path, how: How, now: OffsetDateTime) -> Outcome {
     let done = Scenario::read(file)?.apply(how, now)?;
     let good = !done.iter().any(|done| matches!(done.deed, Deed::Differs { .. }));
-    Ok((done.iter().map(|done| format!("{done}\n")).collect(), good))
+    let line = |done: &Done| if how.dry { done.planned() + "\n" } else { format!("{done}\n") };
+    Ok((done.iter().map(line).collect(), good))
 }
 
 fn open(here: &Here) -> Result<Authority, Error> {
