@@ -164,7 +164,7 @@ fn warn_of_end(tls: &str, shown: Shown, warned: &mut HashMap<Shown, i64>) {
     let now = seconds_now();
     let left = (shown.not_after - now).div_euclid(DAY);
     let today = now.div_euclid(DAY);
-    if left >= WARN_DAYS || warned.get(&shown) == Some(&today) {
+    if !shown.ends_soon(now) || warned.get(&shown) == Some(&today) {
         return;
     }
     let (file, subject) = (shown.path.display().to_string(), shown.subject.clone());
@@ -182,5 +182,3 @@ fn warn_of_end(tls: &str, shown: Shown, warned: &mut HashMap<Shown, i64>) {
 const APART: Duration = Duration::from_secs(5);
 /// In seconds.
 const DAY: i64 = 86_400;
-/// What ends in fewer days is told in the log, once a day.
-const WARN_DAYS: i64 = 30;

@@ -15,13 +15,23 @@ pub struct Shown {
     pub path: PathBuf,
     /// Whose it is.
     pub subject: String,
+    /// When it began, in seconds since 1970.
+    pub not_before: i64,
     /// When it ends, in seconds since 1970.
     pub not_after: i64,
 }
 
 impl Shown {
     pub(crate) fn of(path: &Path, certificate: &Certificate) -> Self {
-        Self { path: path.to_owned(), subject: certificate.name().to_owned(), not_after: certificate.not_after }
+        let Certificate { not_before, not_after, .. } = *certificate;
+        Self { path: path.to_owned(), subject: certificate.name().to_owned(), not_before, not_after }
+    }
+
+    /// Whether it ends soon: less than a third of its time is left, and less than 30 days.
+    #[must_use]
+    pub fn ends_soon(&self, now: i64) -> bool {
+        let third = self.not_after.saturating_sub(self.not_before).max(0) / 3;
+        self.not_after.saturating_sub(now) < third.min(SOON_S)
     }
 }
 
@@ -117,5 +127,28 @@ impl<M> Live<M> {
                 Refreshed::Bad(faults)
             }
         }
+    }
+}
+
+/// What lasts for long ends soon when so many seconds are left.
+const SOON_S: i64 = 30 * 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_briefly_ends_soon_later() {
+        let check = |days: i64, left: i64, expect: bool| {
+            let shown = Shown { path: PathBuf::new(), subject: String::new(), not_before: 0, not_after: days * 86_400 };
+            assert_eq!(shown.ends_soon((days - left) * 86_400), expect, "{left} of {days} days left");
+        };
+        check(365, 30, false);
+        check(365, 29, true);
+        check(30, 10, false);
+        check(30, 9, true);
+        check(7, 3, false);
+        check(7, 2, true);
+        check(7, -1, true);
     }
 }

@@ -103,7 +103,8 @@ impl Anchors {
             }
             if let Some(next) = next {
                 let subject = format!("revocation list of {}", list.issuer());
-                self.shown.push(Shown { path: path.to_owned(), subject, not_after: next });
+                let begun = list.last_update().timestamp();
+                self.shown.push(Shown { path: path.to_owned(), subject, not_before: begun, not_after: next });
             }
             self.lists.push(CertificateRevocationListDer::from(block.der));
         }
