@@ -88,6 +88,19 @@ fn a_killed_mainstay_that_stays_away_is_left_to_its_operator() {
     });
 }
 
+#[test]
+fn a_probe_of_the_one_that_is_killed_is_told_of() {
+    kit::run_alone(async {
+        let pair = Pair::start().await;
+        let files = files(&pair);
+        let probe = format!("http://{}/health", pair.a.listener("front"));
+        let said = drill("kill-guard", &files, &["--yes", "--json", "--back-within", "500ms", "--probe", &probe]).await;
+        let report = report(&said);
+        assert_eq!((said.code, &report["passed"]), (Some(1), &false.into()), "{report:#}");
+        assert!(said.out.contains("if --probe names a listener of the Mainstay that was struck"), "{report:#}");
+    });
+}
+
 fn files(pair: &Pair) -> [String; 2] {
     [&pair.a, &pair.b].map(|one| one.dir.file("mainstay.toml").display().to_string())
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::kind::Kind;
 use super::crew::{Crew, Target};
-use super::probe::{self, Probe};
+use super::probe::{self, Probe, Seen};
 use super::report::{Report, Run};
 use super::{Order, strike};
 use crate::demo::load::Order as Rows;
@@ -17,7 +17,17 @@ pub(super) async fn all(order: Order<'_>, crew: Crew, first: Target) -> Result<R
     let before = rows(&order).await?;
     let mut report = Report::new(kind, &first, &args.files);
     let mut target = Some(first);
+    let begun = Instant::now();
     tokio::time::sleep(CALM).await;
+    if let Some(probe) = &probe {
+        let served = async || {
+            let seen = probe.seen(begun, Instant::now());
+            seen.lost < seen.requests
+        };
+        let none =
+            until("nothing was done: nobody answers what --probe names, before anything failed", SERVED_WITHIN, served);
+        none.await?;
+    }
     for number in 1..=runs {
         let begun = match target.take() {
             Some(target) => Ok(target),
@@ -87,11 +97,23 @@ async fn one(order: &Order<'_>, crew: &Crew, target: &Target, probe: Option<&Pro
         let seen = probe.seen(from, to);
         (run.requests, run.lost) = (Some(seen.requests), Some(seen.lost));
         run.longest_gap_ms = Some(ms(seen.longest_gap));
+        run.broken.extend(outcome.ready.and_then(|ready| unserved(probe.seen(from + ready, to))));
         if !kind.may_lose() && seen.lost > 0 {
             run.broken.push(format!("{} requests were lost, none may be", seen.lost));
         }
     }
     Ok(run)
+}
+
+/// What is wrong when nobody is served although a node is ready: the way that clients have, or the probe's.
+fn unserved(seen: Seen) -> Option<String> {
+    let Seen { requests, lost, .. } = seen;
+    (requests > 0 && lost == requests).then(|| {
+        format!(
+            "none of {requests} requests was served after a node was ready: if --probe names a listener of the Mainstay that \
+             was struck, name one of another, or what clients use to get to either"
+        )
+    })
 }
 
 /// What came of a failure, counted from it.
@@ -167,7 +189,25 @@ fn epoch(token: &str) -> u64 {
 
 /// Before the first failure.
 const CALM: Duration = Duration::from_secs(1);
+/// How long the probe may take to be answered for the first time.
+const SERVED_WITHIN: Duration = Duration::from_secs(10);
 /// After each.
 const AFTERMATH: Duration = Duration::from_millis(500);
 /// A child may take so long to start.
 const TAKEOVER_WITHIN: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_that_nobody_serves_any_more_is_told_of() {
+        let check = |requests, lost, expect: bool| {
+            let seen = Seen { requests, lost, longest_gap: Duration::ZERO };
+            assert_eq!(unserved(seen).is_some(), expect, "{lost} of {requests}");
+        };
+        check(0, 0, false);
+        check(10, 9, false);
+        check(10, 10, true);
+    }
+}
