@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::HeaderMap;
+use mainstay_io::lines::{LineWriter, Target};
+use mainstay_proxy::access::{AccessSender, Format};
 use mainstay_proxy::params::{Action, Reply, Template};
 use tokio::net::TcpListener;
 
 use super::kit::{call, client, grpc, node, plan2, read, send};
-use crate::rig::{http, plan, route, start, stop, timeout};
+use crate::rig::{http, plan, route, start, start_logged, stop, timeout};
 
 /// An address at which nobody listens.
 async fn nowhere() -> SocketAddr {
@@ -105,4 +107,32 @@ async fn a_silent_call_outlives_the_time_outs() {
     down.send_trailers(super::kit::trailers("0")).unwrap();
     assert_eq!(read(answer.into_body()).await.1.unwrap()["grpc-status"], "0");
     stop(front).await;
+}
+
+#[tokio::test]
+async fn a_call_that_streams_lets_go_of_nothing_that_the_log_tells() {
+    let (address, mut asked) = node().await;
+    let mut plan = plan2(&[address]);
+    http(&mut plan).access_log = true;
+    let log = std::env::temp_dir().join(format!("mainstay-calls-{}-{}.log", std::process::id(), address.port()));
+    let (writer, sender) = LineWriter::start("access", Target::File(log.clone()), 1 << 20).unwrap();
+    let front = start_logged(plan, Some(AccessSender::new(Format::Text, sender))).await;
+    let mut client = client(&front).await;
+    let (answer, mut up) = client.send_request(call("/a.B/C").body(()).unwrap(), false).unwrap();
+    send(&mut up, b"before ", false).await;
+    let (request, mut respond) = timeout(asked.recv()).await.unwrap();
+    let mut down = respond.send_response(grpc(), false).unwrap();
+    let answer = timeout(answer).await.unwrap();
+    // The answer has begun: what comes is not kept for another try.
+    send(&mut up, &[b'x'; 100_000], true).await;
+    let (body, _) = read(request.into_body()).await;
+    assert_eq!((body.len(), &body[..7]), (100_007, &b"before "[..]));
+    send(&mut down, b"after", false).await;
+    down.send_trailers(super::kit::trailers("0")).unwrap();
+    assert_eq!(read(answer.into_body()).await.0, b"after");
+    stop(front).await;
+    assert!(writer.stop(Duration::from_secs(5)), "the log is written");
+    let line = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    assert!(line.contains("POST") && line.contains("/a.B/C") && line.contains("/200 "), "{line}");
 }
