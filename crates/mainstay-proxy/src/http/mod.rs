@@ -198,6 +198,9 @@ impl Conn {
         let mut looked_at = 0;
         let mut begun = None;
         let (mut job, mut buffers) = loop {
+            if self.served == 0 && self.input.starts_with(&TLS_HANDSHAKE) {
+                return Box::pin(self.refuse_tls()).await;
+            }
             if !self.input.is_empty() && self.takes_http2(|how| how == Http2::Only) {
                 return Flow::Http2;
             }
@@ -354,6 +357,8 @@ impl Conn {
     }
 }
 
+/// How a record of TLS begins in which a client says hello. No request of HTTP does.
+const TLS_HANDSHAKE: [u8; 2] = [22, 3];
 /// As long as nobody measures.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// A head this long without a line feed is looked at all the same, to find that it is too long.

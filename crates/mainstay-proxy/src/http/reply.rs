@@ -98,6 +98,17 @@ impl Conn {
         flow
     }
 
+    /// Answers a client that speaks TLS where none is spoken.
+    pub(super) async fn refuse_tls(&mut self) -> Flow {
+        if let Some(counters) = self.listening.counters() {
+            counters.faults.one("tls");
+        }
+        let mut buffers = self.worker.spares.take();
+        let flow = self.refuse_head(&mut buffers, 400, "tls").await;
+        self.worker.spares.give(buffers);
+        flow
+    }
+
     /// Answers a head that did not come in time.
     pub(super) async fn refuse_slow(&mut self) -> Flow {
         let mut buffers = self.worker.spares.take();

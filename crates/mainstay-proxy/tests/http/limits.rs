@@ -76,6 +76,22 @@ async fn a_client_that_waits_for_a_full_listener_is_counted_once() {
 }
 
 #[tokio::test]
+async fn a_client_that_speaks_tls_where_none_is_spoken_is_told_at_once() {
+    let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let front = start(plan(&[node.local_addr().unwrap()])).await;
+    let mut client = connect(&front).await;
+    // The beginning of a ClientHello, without a line feed in it.
+    client.write_all(&[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]).await.unwrap();
+    let head = read_until(&mut client, b"400 Bad Request\n").await;
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+    counted(&front, |reading| {
+        reading.listeners["listener"].faults.each().any(|(name, count)| (name, count) == ("tls", 1))
+    })
+    .await;
+    stop(front).await;
+}
+
+#[tokio::test]
 async fn a_request_given_up_in_its_body_is_logged_with_the_reason() {
     let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut plan = plan(&[node.local_addr().unwrap()]);

@@ -31,6 +31,25 @@ pub struct Status {
     /// What is kept or followed here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leases: Vec<Lease>,
+    /// Certificates, anchors and revocation lists, the one that ends first at the top.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tls: Vec<Ending>,
+}
+
+/// Something that TLS is spoken with, and that ends on a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Name of its `[tls.NAME]`.
+    pub name: String,
+    /// Whose it is.
+    pub subject: String,
+    /// The file it was read from.
+    pub file: String,
+    /// Whole days until it ends; negative once it has.
+    pub days_left: i64,
+    /// Whether the files now hold something that is not good, so that this is used instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub behind: bool,
 }
 
 /// A lease.

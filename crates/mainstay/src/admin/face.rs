@@ -17,6 +17,7 @@ use super::leases;
 use super::metrics::{self, Facts, Process};
 use super::process::Usage;
 use super::samples::{EVERY, Sample, Samples};
+use super::tls_metrics;
 use super::view;
 use crate::run::databases::Databases;
 use crate::run::leases::Kept;
@@ -142,6 +143,7 @@ impl Face {
             listeners: view.listeners(),
             pools: view.pools(&self.parts.control.status()),
             leases: self.parts.kept.as_deref().map(leases::show).unwrap_or_default(),
+            tls: tls_metrics::endings(&plan),
         }
     }
 

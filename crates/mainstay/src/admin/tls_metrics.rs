@@ -1,4 +1,4 @@
-//! What `/metrics` says of TLS.
+//! What `/metrics` and `/status` say of TLS.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use mainstay_proxy::counters::Reading;
 use mainstay_proxy::params::Plan;
 use mainstay_tls::{Refusal, seconds_now};
 
+use super::document::Ending;
 use super::text::Text;
 
 /// Handshakes, and what ends on a day.
@@ -13,6 +14,28 @@ pub(super) fn render(text: &mut Text, plan: &Plan, reading: &Reading) {
     clients(text, reading);
     nodes(text, reading);
     files(text, plan);
+}
+
+/// What ends on a day, each once, the first to end at the top.
+pub(super) fn endings(plan: &Plan) -> Vec<Ending> {
+    let now = seconds_now();
+    let mut endings: Vec<Ending> = Vec::new();
+    for used in plan.tls() {
+        for shown in used.shown() {
+            let ending = Ending {
+                name: used.name().to_string(),
+                subject: shown.subject.clone(),
+                file: shown.path.display().to_string(),
+                days_left: (shown.not_after - now).div_euclid(DAY),
+                behind: used.is_behind(),
+            };
+            if !endings.contains(&ending) {
+                endings.push(ending);
+            }
+        }
+    }
+    endings.sort_by(|one, other| one.days_left.cmp(&other.days_left).then_with(|| one.name.cmp(&other.name)));
+    endings
 }
 
 fn clients(text: &mut Text, reading: &Reading) {
@@ -84,3 +107,6 @@ fn files(text: &mut Text, plan: &Plan) {
     let mut refused = text.counter("mainstay_tls_reloads_refused_total", help);
     names.iter().for_each(|name| refused.int(&[("tls", name)], sum(name, &|one| one.exchanges().1)));
 }
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mainstay_core::Span;
 
-use crate::admin::document::{Lately, Listener, Node, Pool, Status};
+use crate::admin::document::{Ending, Lately, Listener, Node, Pool, Status};
 use table::{Cell, Table};
 
 /// The status as text for people; `colours` for a terminal.
@@ -32,6 +32,11 @@ pub fn render(status: &Status, colours: bool) -> String {
     }
     if !status.leases.is_empty() {
         put(&mut text, format_args!("\n{}", leases::table(&status.leases).render(colours)));
+    }
+    if !status.tls.is_empty() {
+        let mut table = Table::new(&["TLS", "OF", "DAYS LEFT", "FILE", "WHY"]);
+        status.tls.iter().for_each(|one| table.row(ending(one)));
+        put(&mut text, format_args!("\n{}", table.render(colours)));
     }
     text
 }
@@ -99,6 +104,21 @@ fn node(one: &Node) -> Vec<Cell> {
     cells
 }
 
+fn ending(one: &Ending) -> Vec<Cell> {
+    let days = Cell::right(one.days_left);
+    let days = match one.days_left {
+        ..SOON => days.bad(),
+        SOON..LATER => days.fair(),
+        _ => days,
+    };
+    let why = if one.behind {
+        Cell::left("the files are not good: what was read before is used").bad()
+    } else {
+        Cell::left("")
+    };
+    vec![Cell::left(&one.name), Cell::left(&one.subject), days, Cell::left(&one.file), why]
+}
+
 fn lately(lately: &Lately) -> [Cell; 3] {
     let time = |millis: Option<f64>| Cell::right(millis.map_or_else(|| "-".to_owned(), |millis| span(millis / 1e3)));
     [Cell::right(format!("{:.1}", lately.rps)), time(lately.p50_ms), time(lately.p99_ms)]
@@ -113,6 +133,10 @@ fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
     let written = text.write_fmt(what);
     debug_assert!(written.is_ok(), "a String takes everything");
 }
+
+/// Days before the end of a certificate from which on it is marked as bad, and as worth a look.
+const SOON: i64 = 7;
+const LATER: i64 = 30;
 
 #[cfg(test)]
 mod tests {
@@ -132,7 +156,9 @@ mod tests {
             { "name": "10.0.1.12:9101", "role": "backup", "standing": "in", "since": "2026-11-21T10:00:00.000Z",
               "for_s": 300000.0, "in_flight": 1, "idle_connections": 4, "requests": 2012, "failures": 0,
               "lately": { "rps": 401.5, "p50_ms": 1.2, "p99_ms": 1250.0 }, "addresses": [], "checks": [], "later": 1 }
-        ] }]
+        ] }],
+        "tls": [{ "name": "edge", "subject": "bank-a", "file": "edge.crt", "days_left": -1, "behind": true },
+            { "name": "edge", "subject": "root", "file": "ca.crt", "days_left": 3650 }]
     }"#;
 
     #[test]
@@ -151,6 +177,10 @@ POOL              STANDING   FOR       UNDER WAY  REQ/S     P50     P99  REQUEST
 tessera           1 of 2 in                                                                spread, 2 found no node
   10.0.1.11:9101  out        42 s              0    0.0       -       -      2000      12  check /upcheck: no answer in 1s (3 of 3)?[2J
   10.0.1.12:9101  in         3 d 11 h          1  401.5  1.2 ms  1.25 s      2012       0  backup
+
+TLS   OF      DAYS LEFT  FILE      WHY
+edge  bank-a         -1  edge.crt  the files are not good: what was read before is used
+edge  root         3650  ca.crt
 ";
         assert_eq!(render(&status, false), expect);
         let coloured = render(&status, true);
