@@ -20,7 +20,7 @@ pub enum Event {
         /// What came of it.
         result: Result<Answer, Failure>,
     },
-    /// Something says that it is worth to look. Never a reason for anything but to look sooner.
+    /// Something says that it is worth to look. But for [`Hint::Lost`] never a reason for anything but to look sooner.
     Hint(Hint),
     /// What the guard says of its child.
     Report(Report),
@@ -38,6 +38,9 @@ pub enum Hint {
     Look,
     /// The session of the lease's holder with the store ended.
     HolderGone,
+    /// The own session with the store ended: until a request that is asked from now on is answered, nobody knows whether
+    /// another database takes the place of the one that it led to. Must not be lost on its way.
+    Lost,
     /// The own session with the store ended and can be had again: others may believe that this member is gone.
     Cut,
 }

@@ -193,6 +193,9 @@ pub enum Freeze {
     Silence,
     /// The store's clock ran ahead of the own one: until a renewal confirms the tenure.
     Clocks,
+    /// The session with the store ended, and a database that is promoted now may lack what the child believes to be
+    /// written: until a renewal confirms the tenure.
+    Lost,
 }
 
 /// Why a tenure is over.
@@ -261,6 +264,9 @@ impl fmt::Display for Happening {
             Self::Frozen(Freeze::Clocks) => {
                 f.write_str("child frozen until the lease is confirmed: clocks moved apart")
             }
+            Self::Frozen(Freeze::Lost) => f.write_str(
+                "child frozen until the lease is confirmed: the store was lost, and another may be promoted in its place",
+            ),
             Self::Thawed { after } => write!(f, "lease confirmed: child runs again after {}", Span(*after)),
             Self::Lost(loss) => write!(f, "lease lost: {loss}"),
             Self::Carried { tenure } => write!(f, "goes on as {} in the promoted database", tenure.token),

@@ -24,6 +24,8 @@ pub struct Safety {
     pub(super) unknown_is_nothing: bool,
     /// What fencing came to counts for the tenure that asked for it alone.
     pub(super) fence_of_tenure: bool,
+    /// The child does nothing while nobody knows whether another database takes the store's place.
+    pub(super) still_when_lost: bool,
 }
 
 impl Safety {
@@ -39,6 +41,7 @@ impl Safety {
         own_clock: true,
         unknown_is_nothing: true,
         fence_of_tenure: true,
+        still_when_lost: true,
     };
 }
 
@@ -103,6 +106,12 @@ impl Safety {
     #[must_use]
     pub const fn with_any_fence(self) -> Self {
         Self { fence_of_tenure: false, ..self }
+    }
+
+    /// Lets its child run until its tenure has run out, whatever becomes of the store.
+    #[must_use]
+    pub const fn running_when_lost(self) -> Self {
+        Self { still_when_lost: false, ..self }
     }
 
     /// Counts a renewal of unknown outcome as done.

@@ -32,7 +32,8 @@ pub struct Terms {
     pub takeover: bool,
     /// No step that the store acknowledged, and nothing that the child's database acknowledged, is missing after
     /// another database was promoted (synchronous replication, and only its members are promoted). A tenure then goes
-    /// on in the promoted database; otherwise it ends.
+    /// on in the promoted database; otherwise it ends, and the child is frozen whenever the store is lost, if it may be
+    /// frozen.
     pub lossless: bool,
     /// How long a successor may make ready before a switch-over is refused.
     pub prepare_within: Duration,

@@ -86,7 +86,7 @@ const SEED: &str = "MAINSTAY_SEED";
 const SCHEDULES: &str = "MAINSTAY_SCHEDULES";
 /// Seed of the first one.
 const FIRST: &str = "MAINSTAY_FIRST";
-pub(crate) const SCHEDULES_IN_CI: u64 = 100_000;
+const SCHEDULES_IN_CI: u64 = 100_000;
 /// So few that not everything may be reached.
 const TOO_FEW: u64 = 50_000;
 const TRACE_LINES: usize = 60;

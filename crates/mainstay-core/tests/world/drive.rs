@@ -160,6 +160,7 @@ impl Driver<'_> {
                 return;
             }
             Step::Reply { guard, .. } | Step::Hint { guard, .. } | Step::TakeUp { guard, .. } => *guard,
+            Step::Lost { guard, .. } => *guard,
             Step::Start { guard, .. } | Step::Prepared { guard, .. } | Step::Quiet { guard, .. } => *guard,
             Step::Ready { guard, .. } | Step::LetIn { guard, .. } | Step::Ack { guard, .. } => *guard,
             Step::Act { guard, .. }
@@ -248,9 +249,13 @@ impl Driver<'_> {
             Step::Sweep { .. } => rng.range(ms(8), ms(25)),
             Step::Enter { .. } => rng.range(10_000, ms(7)),
             Step::Close { .. } if rng.percent(self.plan.net.closing) => rng.range(ms(100), ms(8_000)),
+            Step::Lost { .. } => rng.range(10_000, ms(20)),
+            Step::Fault(Fault::Promote { .. }) => rng.range(PROMOTED_AFTER, ms(3_000)),
             Step::TakeUp { .. } => rng.range(0, ms(3)),
             Step::Start { .. } => rng.range(ms(1), ms(20)),
             Step::Ready { .. } => rng.range(ms(100), ms(600)),
+            // One that has no session tries again and again.
+            Step::Act { guard, .. } if !self.world.guards[*guard].child_is_in() => rng.range(ms(1), ms(60)),
             Step::Act { .. } => rng.range(ms(100), ms(500)),
             Step::Stopped { .. } if rng.percent(self.plan.net.stubborn) => ms(60_000),
             Step::Stopped { .. } => rng.range(ms(20), ms(800)),
@@ -293,6 +298,9 @@ impl Ord for Due {
     }
 }
 
+/// A standby takes no writes sooner after its primary has died. A guard whose primary died has frozen its child by then,
+/// and a sentinel whose guard died has killed it.
+const PROMOTED_AFTER: Instant = ms(100);
 /// From when all is well: fencing, quarantine, killing and being held back, all of which take their time.
 const READY_WITHIN: Instant = ms(40_000);
 const STEPS_MAX: u64 = 100_000;

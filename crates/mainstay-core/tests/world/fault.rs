@@ -70,6 +70,7 @@ impl World {
             Fault::Leave(guard) => self.wish(guard, Wish::Leave, out),
             Fault::DropSession(guard) => {
                 self.hint_gone(guard, out);
+                self.session_lost(guard, out);
                 self.tell(guard, Event::Hint(Hint::Cut), out);
             }
             Fault::Command(guard, wanted) => {
@@ -92,7 +93,7 @@ impl World {
         match fault {
             Fault::PowerOff => {
                 self.dbs[newest].turn_off();
-                (0..self.guards.len()).for_each(|guard| self.hint_gone(guard, out));
+                self.sessions_end(&[], out);
             }
             Fault::PowerOn => self.dbs[newest].power = Power::On,
             Fault::Replicate => {
@@ -101,13 +102,20 @@ impl World {
                     child.fresh = false;
                 }
             }
-            Fault::Mislead(guard) => self.guards[guard].misled = true,
+            Fault::Mislead(guard) => {
+                self.guards[guard].misled = true;
+                self.session_lost(guard, out);
+            }
             Fault::Promote { zombie } => self.promote(&zombie, out),
             Fault::EndZombie => {
                 for db in &mut self.dbs[..newest] {
                     db.turn_off();
                 }
-                self.guards.iter_mut().for_each(|guard| guard.misled = false);
+                for guard in 0..self.guards.len() {
+                    if std::mem::take(&mut self.guards[guard].misled) {
+                        self.session_lost(guard, out);
+                    }
+                }
             }
             Fault::Jump(by) => {
                 let clock = &mut self.dbs[newest].clock;
@@ -120,6 +128,12 @@ impl World {
     fn promote(&mut self, zombie: &[usize], out: &mut Out) {
         let synchronous = self.setup.synchronous;
         let newest = self.newest();
+        if self.setup.dies_first && self.dbs[newest].power == Power::On {
+            self.dbs[newest].turn_off();
+            self.sessions_end(&[], out);
+            out.spawned.push(Step::Fault(Fault::Promote { zombie: zombie.to_vec() }));
+            return;
+        }
         let old = &mut self.dbs[newest];
         let clock = Clock { ahead: old.clock.ahead + SKEW, ppm: old.clock.ppm };
         let new = old.promoted(synchronous, clock);
@@ -137,7 +151,17 @@ impl World {
                 child.fresh = false;
             }
         }
-        (0..self.guards.len()).for_each(|guard| self.hint_gone(guard, out));
+        self.sessions_end(zombie, out);
+    }
+
+    /// Those of all guards but these.
+    fn sessions_end(&self, but: &[usize], out: &mut Out) {
+        for guard in 0..self.guards.len() {
+            self.hint_gone(guard, out);
+            if !but.contains(&guard) {
+                self.session_lost(guard, out);
+            }
+        }
     }
 }
 

@@ -315,6 +315,11 @@ impl Guard {
         }
     }
 
+    /// Whether its child has a session.
+    pub(crate) fn child_is_in(&self) -> bool {
+        self.child.as_ref().is_some_and(|child| child.session.is_some())
+    }
+
     /// Whether its child executes instructions.
     pub(crate) fn child_runs(&self) -> bool {
         !self.paused && self.child.as_ref().is_some_and(|child| !child.frozen && !child.killed)

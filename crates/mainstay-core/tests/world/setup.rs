@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     /// Deadlines are met by others when the guard itself cannot.
     pub(crate) alarm: bool,
     pub(crate) check: Check,
+    /// No standby is promoted while its primary lives, nor just after that has died.
+    pub(crate) dies_first: bool,
     /// Of all members; `me` is replaced.
     pub(crate) terms: Terms,
     pub(crate) safety: Safety,
@@ -78,6 +80,7 @@ impl Setup {
             lock: None,
             alarm: true,
             check: Check::NonceAndHistory,
+            dies_first: false,
             terms,
             safety: Safety::all(),
             plain_token: false,

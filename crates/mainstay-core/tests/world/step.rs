@@ -38,6 +38,11 @@ pub(crate) enum Step {
         life: u32,
         hint: Hint,
     },
+    /// A program learns that its session with the database has ended.
+    Lost {
+        guard: usize,
+        life: u32,
+    },
     /// A child's wish to be let in reaches the database.
     Login {
         guard: usize,

@@ -96,7 +96,7 @@ impl World {
         let (guard, program, child) = match step {
             Step::Request { guard, .. } => return cut(self.guards[*guard].cut),
             Step::Login { guard, .. } | Step::Statement { guard, .. } => return cut(self.guards[*guard].child_cut),
-            Step::Reply { guard, .. } | Step::Hint { guard, .. } => (guard, true, false),
+            Step::Reply { guard, .. } | Step::Hint { guard, .. } | Step::Lost { guard, .. } => (guard, true, false),
             Step::TakeUp { guard, .. } | Step::Start { guard, .. } | Step::Prepared { guard, .. } => {
                 (guard, true, false)
             }
@@ -150,6 +150,9 @@ impl World {
             }
             Step::Hint { guard, life, hint } if self.guards[guard].life == life => {
                 self.tell(guard, Event::Hint(hint), out);
+            }
+            Step::Lost { guard, life } if self.guards[guard].life == life => {
+                self.tell(guard, Event::Hint(Hint::Lost), out);
             }
             Step::TakeUp { guard, life } if self.guards[guard].life == life => self.take_up(guard, out),
             Step::Start { guard, life } if self.guards[guard].life == life => self.start_child(guard, out),
@@ -255,6 +258,14 @@ impl World {
         let others = self.guards.iter().filter(|other| other.index != guard && other.machine.is_some());
         for other in others.filter(|_| holds) {
             out.spawned.push(Step::Hint { guard: other.index, life: other.life, hint: Hint::HolderGone });
+        }
+    }
+
+    /// The session of a guard with the store ends, and it learns so: nothing is in between.
+    pub(crate) fn session_lost(&self, guard: usize, out: &mut Out) {
+        let guard = &self.guards[guard];
+        if guard.machine.is_some() && !guard.cut {
+            out.spawned.push(Step::Lost { guard: guard.index, life: guard.life });
         }
     }
 

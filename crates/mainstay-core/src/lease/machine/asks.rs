@@ -28,7 +28,7 @@ pub(super) struct Lane {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pending {
-    id: RequestId,
+    pub(super) id: RequestId,
     pub(super) what: What,
     pub(super) sent: Moment,
     pub(super) deadline: Moment,
@@ -74,6 +74,11 @@ impl Asks {
         let id = RequestId(self.last);
         self.lane(what.track()).pending = Some(Pending { id, what, sent: now, deadline: now + timeout });
         id
+    }
+
+    /// The request that was sent last.
+    pub(super) fn last(&self) -> RequestId {
+        RequestId(self.last)
     }
 
     /// A tenure begins: what comes of fencing for an earlier one says nothing about this one.

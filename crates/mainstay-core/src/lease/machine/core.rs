@@ -46,6 +46,9 @@ pub(super) struct Core {
     pub(super) tried: Option<Nonce>,
     pub(super) notices: Notices,
     pub(super) quiet: bool,
+    /// The store was lost, and no request that was sent after this one has been answered: which history its database goes
+    /// on in is not known.
+    lost: Option<RequestId>,
     pub(super) out: Vec<Action>,
     report: Option<Report>,
     order: Order,
@@ -80,6 +83,7 @@ impl Core {
             tried: None,
             notices: Notices::default(),
             quiet: true,
+            lost: None,
             out: Vec::new(),
             report: None,
             order: Order { number: 0, standing: Standing::Without },
@@ -241,6 +245,7 @@ impl Core {
             }
         }
         self.asks.row.well();
+        self.lost.take_if(|last| pending.id > *last);
         if let Some(since) = self.notices.store_back() {
             self.tell(Happening::StoreBack { after: now.since(since) });
         }
@@ -265,6 +270,18 @@ impl Core {
             self.tell(Happening::StoreAway(why.clone()));
         }
         self.look.due = now;
+    }
+
+    /// The session with the store ended, or does not answer.
+    pub(super) fn lost(&mut self) {
+        let still = self.safety.still_when_lost && !self.terms.lossless && self.terms.frozen.is_some();
+        self.lost = still.then(|| self.asks.last());
+    }
+
+    /// Whether the child is to do nothing until the store has answered again: a database that took its place may lack what
+    /// the child believes to be written, and lets it in.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.is_some()
     }
 
     // --- looking
@@ -342,17 +359,30 @@ impl Core {
         self.member = self.member_of(state, now);
     }
 
+    /// Tells the guard that an answer ended what its child runs in, before anybody asks whether the child is gone: one that
+    /// was reported gone may just be started again.
+    pub(super) fn bar(&mut self, state: &State) {
+        let standing = self.standing_of(state);
+        if !allows_child(&standing) && allows_child(&self.order.standing) {
+            self.stand(standing);
+        }
+    }
+
+    fn stand(&mut self, standing: Standing) {
+        if standing == self.order.standing {
+            return;
+        }
+        let number = self.order.number + 1;
+        if !allows_child(&standing) && allows_child(&self.order.standing) {
+            self.barred = number;
+        }
+        self.order = Order { number, standing };
+        self.out.push(Action::Stand(self.order.clone()));
+    }
+
     /// Tells the guard and the fronts what has changed for them.
     pub(super) fn publish(&mut self, state: &State, now: Moment) {
-        let standing = self.standing_of(state);
-        if standing != self.order.standing {
-            let number = self.order.number + 1;
-            if !allows_child(&standing) && allows_child(&self.order.standing) {
-                self.barred = number;
-            }
-            self.order = Order { number, standing };
-            self.out.push(Action::Stand(self.order.clone()));
-        }
+        self.stand(self.standing_of(state));
         let view = self.view_of(state, now);
         if view != self.view {
             self.view = view.clone();

@@ -42,7 +42,8 @@ impl Frozen {
         Turn::Stay(State::Frozen(self))
     }
 
-    /// A doubt arises with an answer, and one request is under way at a time: what is answered next was sent after it.
+    /// A doubt about clocks arises with an answer, and one request is under way at a time: what is answered next was sent
+    /// after it. When the store was lost one may be under way that was sent before; it is not taken for an answer to that.
     pub(super) fn answered(
         mut self,
         core: &mut Core,
@@ -59,7 +60,7 @@ impl Frozen {
             }
             Heard::Good => {
                 let until = self.holding.tenancy.until(&core.terms);
-                if until <= now {
+                if until <= now || core.is_lost() {
                     return State::Frozen(self);
                 }
                 core.tell(Happening::Thawed { after: now.since(self.since) });

@@ -38,6 +38,9 @@ impl Holding {
         if self.tenancy.has_run_out(core, now) {
             return Turn::Go(self.silenced(core, now));
         }
+        if core.is_lost() {
+            return Turn::Go(State::Frozen(Frozen::new(self, Freeze::Lost, core, now)));
+        }
         if core.leaving() {
             return Turn::Go(State::Yielding(Yielding::begin(self.tenancy, Aim::Leave, None, core, now)));
         }

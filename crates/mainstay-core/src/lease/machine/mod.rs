@@ -202,10 +202,13 @@ impl Machine {
     }
 
     fn hinted(&mut self, hint: Hint, now: Moment) {
+        if hint == Hint::Lost {
+            self.core.lost();
+        }
         let tenancy = self.state.tenancy_mut();
         match (hint, tenancy) {
-            (Hint::Look, _) | (Hint::Cut, None) => self.core.want_look(),
-            (Hint::Cut | Hint::HolderGone, Some(tenancy)) => tenancy.due = now,
+            (Hint::Look, _) | (Hint::Cut | Hint::Lost, None) => self.core.want_look(),
+            (Hint::Cut | Hint::Lost | Hint::HolderGone, Some(tenancy)) => tenancy.due = now,
             (Hint::HolderGone, None) => self.core.holder_silent(now),
         }
     }
@@ -216,8 +219,12 @@ impl Machine {
             self.core.begin_turn();
             while let Some((track, pending)) = self.core.overdue(at.now) {
                 let late = Failure::Unknown("no answer in time".into());
+                if track == Track::Row {
+                    self.core.lost();
+                }
                 self.answered(track, &pending, Err(late), at);
             }
+            self.core.bar(&self.state);
             self.core.note_member(&self.state, at.now);
             let mut stays = false;
             self.change(|state, core| {

@@ -68,6 +68,7 @@ impl Yielding {
     }
 
     pub(super) fn step(mut self, core: &mut Core, now: Moment) -> Turn {
+        self.end_when_lost(core, now);
         match self.stage.clone() {
             Stage::Drain { until, announced } => {
                 let run_out = self.tenancy.has_run_out(core, now);
@@ -81,7 +82,7 @@ impl Yielding {
                     self.stage = Stage::Give { drain: began.since(self.began), stop: now.since(began) };
                     return Turn::Go(State::Yielding(self));
                 }
-                if core.reached(now, until) {
+                if core.reached(now, until + core.terms.kill_budget) {
                     core.outlived();
                 }
             }
@@ -127,6 +128,18 @@ impl Yielding {
     /// Until when the child must have ended, whatever happens.
     pub(super) fn kill_at(&self, core: &Core, until: Moment) -> Moment {
         until.min(self.tenancy.until(&core.terms))
+    }
+
+    /// A child that was about to end anyway is killed where another would be frozen.
+    fn end_when_lost(&mut self, core: &Core, now: Moment) {
+        let killed = match self.stage {
+            Stage::Drain { .. } => core.is_lost().then_some(now),
+            Stage::Stop { began, until } => (core.is_lost() && until > now).then_some(began),
+            Stage::Give { .. } => None,
+        };
+        if let Some(began) = killed {
+            self.stage = Stage::Stop { began, until: now };
+        }
     }
 
     /// The child is stopped next; unless the successor is lost meanwhile, and nothing was touched yet.

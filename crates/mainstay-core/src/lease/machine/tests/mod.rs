@@ -1,5 +1,6 @@
 //! The machine, played through scripts.
 
+mod lost;
 mod members;
 mod model;
 mod operators;

@@ -297,6 +297,15 @@ fn one_that_is_overtaken_while_its_child_is_not_gone_leaves_the_row_alone() {
     assert!(rig.asked.iter().skip(last + 1).all(|asked| asked.ends_with("look")), "{:?}", rig.asked);
 }
 
+/// It may just be started again, on the order that it ran under.
+#[test]
+fn a_child_that_was_gone_before_the_tenure_was_lost_is_not_known_to_be_gone() {
+    let rig = play(terms(), "1500 child gone\n 1600 clock 3600000\n 2600 clock 3600000\n 4500 end");
+    let last = rig.log.iter().position(|told| told.ends_with("-> Without")).unwrap_or_else(|| panic!("{:?}", rig.log));
+    assert!(rig.log[..last].iter().any(|told| told.contains("ran ahead again")), "{:?}", rig.log);
+    assert!(!rig.asked.iter().any(|asked| asked.ends_with("transfer")), "{:?}", rig.asked);
+}
+
 #[test]
 fn a_machine_that_was_paused_for_long_finds_its_lease_gone() {
     check(

@@ -9,10 +9,11 @@ use crate::lease::{
     Report, Request, RequestId, RowState, Standing, SwitchTo, Terms, Timeline, Wanted, Wish,
 };
 
-/// `renew` 1 s, `ttl` 3 s: good for 2,870 ms, gone after 3,030 ms.
+/// `renew` 1 s, `ttl` 3 s: good for 2,870 ms, gone after 3,030 ms. Whichever database is promoted has everything.
 pub(super) fn terms() -> Terms {
     let me = Identity { name: "a".into(), instance: Nonce(1), priority: 100 };
     let mut terms = Terms::new("bank".into(), me, Duration::from_secs(1), Duration::from_secs(3));
+    terms.lossless = true;
     terms.frozen = Some(Duration::from_secs(5));
     terms.drain_within = Duration::from_millis(500);
     terms.stop_within = Duration::from_millis(1000);
@@ -278,6 +279,7 @@ impl Rig {
             ["refusing"] => self.way = Way::Refusing,
             ["look"] => self.event(Event::Hint(Hint::Look)),
             ["gone"] => self.event(Event::Hint(Hint::HolderGone)),
+            ["lost"] => self.event(Event::Hint(Hint::Lost)),
             ["own", "session", "ended"] => self.event(Event::Hint(Hint::Cut)),
             ["quiet", quiet] => self.event(Event::Quiet(quiet == "yes")),
             ["promote"] => self.store.timeline = Timeline(self.store.timeline.0 + 1),

@@ -214,7 +214,7 @@ fn a_child_that_does_not_end_is_not_given_away_from_under() {
          1020 switch-over: b makes ready
          1120 gives the lease up for b: switch-over
          1140 -> Yield
-         2140 waits: the own child is not known to be gone (it is unknown)
+         2240 waits: the own child is not known to be gone (it is unknown)
          4000 -> Without
          4010 nobody holds the lease
          4010 gave the lease up for b: drained in 20 ms, stopped in 2.86 s",
