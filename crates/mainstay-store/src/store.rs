@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use mainstay_core::lease::{Answer, Failure, Hint, Name, Nonce, Request};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{Entry, Grant, Presence};
 
@@ -31,6 +31,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// slow, more are dropped.
     fn hints(&self, lease: &Name) -> mpsc::Receiver<Hint>;
 
+    /// A number that grows when the session with the store ends, before another one is begun: when the connection broke,
+    /// and when an answer did not come in time. `None`: there is no session that could end.
+    fn losses(&self) -> Option<watch::Receiver<u64>>;
+
     /// What a child of the tenure `nonce` gets. Complete once the tenure is active; empty for a tenure that this store
     /// did not acquire.
     fn grant(&self, lease: &Name, nonce: Nonce) -> Grant;
@@ -40,6 +44,10 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// What happened, oldest first: the last `limit` entries of one lease, or of all.
     fn history<'a>(&'a self, lease: Option<&'a Name>, limit: u32) -> Asking<'a, Vec<Entry>>;
+
+    /// The database system that the store is in, by PostgreSQL's own identifier; `None` where it is in none, or was not
+    /// reached yet.
+    fn system(&self) -> Option<u64>;
 
     /// What keeps two holders of `lease` from writing both.
     fn tier(&self, lease: &Name) -> Tier;

@@ -95,6 +95,7 @@ impl Keeper {
         let shell = Shell {
             machine,
             hints: store.hints(&terms.lease),
+            losses: store.losses(),
             store: Arc::clone(&store),
             orders,
             view,
@@ -209,6 +210,7 @@ struct Shell {
     machine: Machine,
     store: Arc<dyn Store>,
     hints: mpsc::Receiver<Hint>,
+    losses: Option<watch::Receiver<u64>>,
     orders: watch::Sender<Order>,
     view: watch::Sender<LeaseView>,
     status: watch::Sender<Status>,
@@ -237,8 +239,16 @@ impl Shell {
     async fn next(&mut self, inbox: &mut Inbox) -> Option<Event> {
         let wake = self.machine.wake_at().map(|at| at.since(boot()));
         let wake = Instant::now() + wake.unwrap_or(IDLE);
+        let lost = async {
+            match &mut self.losses {
+                Some(losses) => losses.changed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
+            // First: what was answered afterwards is to be taken for an answer to it.
+            Ok(()) = lost => Some(Event::Hint(Hint::Lost)),
             Some((id, result)) = inbox.answers.recv() => Some(Event::Answered { id, result }),
             changed = inbox.reports.changed() => match changed {
                 Ok(()) => inbox.reports.borrow_and_update().clone().map_or(Some(Event::Tick), |it| Some(Event::Report(it))),

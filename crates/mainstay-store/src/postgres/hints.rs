@@ -1,10 +1,10 @@
 //! Who wants to know when it is worth to look, and what is known of the holders' sessions.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mainstay_core::lease::{Name, RowState};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::rows::Seen;
 use crate::Hint;
@@ -15,6 +15,10 @@ use crate::store::HINTS_HELD;
 pub(super) struct Hints {
     // Invariant: what is locked is only read or changed, never held while anything is waited for.
     leases: Mutex<HashMap<Name, Watched>>,
+    /// How often the own session has ended.
+    losses: watch::Sender<u64>,
+    /// The database system that was reached; the store's hosts are copies of one another.
+    system: OnceLock<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +43,24 @@ impl Hints {
         if let Some(watched) = self.lock().get_mut(lease) {
             watched.say(Hint::Look);
         }
+    }
+
+    /// The own session has ended.
+    pub(super) fn lost(&self) {
+        self.losses.send_modify(|losses| *losses = losses.wrapping_add(1));
+    }
+
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.losses.subscribe()
+    }
+
+    /// A session was begun in this database system.
+    pub(super) fn reached(&self, system: u64) {
+        let _known = self.system.set(system);
+    }
+
+    pub(super) fn system(&self) -> Option<u64> {
+        self.system.get().copied()
     }
 
     /// The own session is another one now.

@@ -108,6 +108,7 @@ async fn maintain(way: Way, hints: Arc<Hints>, publish: watch::Sender<Link>) {
             continue;
         }
         let session = Arc::new(session);
+        hints.reached(session.system);
         tracing::debug!(host = %session.host, "connected to the store");
         publish.send_replace(Link::Up(Arc::clone(&session)));
         if std::mem::replace(&mut was_up, true) {
@@ -117,6 +118,7 @@ async fn maintain(way: Way, hints: Arc<Hints>, publish: watch::Sender<Link>) {
             why = session.ended() => why,
             () = superseded(&way, &session) => session.ended().await,
         };
+        hints.lost();
         tracing::debug!(host = %session.host, %why, "the connection to the store ended");
         publish.send_replace(Link::Down(format!("{}: {why}", session.host).into()));
         tokio::time::sleep(apart(PAUSE_MIN)).await;
@@ -214,8 +216,8 @@ async fn open(host: &str, config: Config, tls: &Tls, limit: Duration, hints: Arc
     let fit = fit.map_err(|_| silent(host, limit)).and_then(|fit| fit);
     match fit {
         Ok((sql, about)) => {
-            let About { key, pid, timeline } = about;
-            Ok(Session { client, sql, host: host.to_owned(), config, key, pid, timeline, wire })
+            let About { key, pid, timeline, system } = about;
+            Ok(Session { client, sql, host: host.to_owned(), config, key, pid, timeline, system, wire })
         }
         Err(fault) => {
             wire.end(&fault);
@@ -265,6 +267,7 @@ struct About {
     key: i64,
     pid: i32,
     timeline: i64,
+    system: u64,
 }
 
 async fn set_up(host: &str, config: &Config, client: &Client) -> Result<(Statements, About), String> {
@@ -292,11 +295,14 @@ async fn set_up(host: &str, config: &Config, client: &Client) -> Result<(Stateme
         ));
     }
     let key = fastrand::i64(1..);
-    let timeline = format!("SELECT pg_try_advisory_lock($1), {TIMELINE}");
+    let timeline = format!(
+        "SELECT pg_try_advisory_lock($1), {TIMELINE}, (SELECT system_identifier FROM pg_catalog.pg_control_system())"
+    );
     let row = client.query_one(&timeline, &[&key]).await.map_err(say)?;
     client.batch_execute("LISTEN mainstay").await.map_err(say)?;
     let sql = Statements::prepare(client).await.map_err(say)?;
-    Ok((sql, About { key, pid, timeline: row.get(1) }))
+    let system = row.get::<_, i64>(2).cast_unsigned();
+    Ok((sql, About { key, pid, timeline: row.get(1), system }))
 }
 
 /// What each connection is set to. What may be made stricter by the server's own configuration stays so.

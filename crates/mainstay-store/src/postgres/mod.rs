@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::lease::{Answer, Failure, Name, Nonce, Request};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -134,6 +134,10 @@ impl Store for Postgres {
         self.hints.watch(lease)
     }
 
+    fn losses(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.hints.losses())
+    }
+
     fn grant(&self, lease: &Name, nonce: Nonce) -> Grant {
         let credential = self.memory.drawn(lease, nonce);
         Grant { credential, lock: None }
@@ -147,6 +151,10 @@ impl Store for Postgres {
     fn history<'a>(&'a self, lease: Option<&'a Name>, limit: u32) -> Asking<'a, Vec<Entry>> {
         let end = Instant::now() + self.timeout;
         Box::pin(async move { steps::history(&*self.line.session(end).await?, lease, limit, end).await })
+    }
+
+    fn system(&self) -> Option<u64> {
+        self.hints.system()
     }
 
     fn tier(&self, lease: &Name) -> Tier {

@@ -31,6 +31,8 @@ pub(super) struct Session {
     pub(super) pid: i32,
     /// The history the server was in when it was found.
     pub(super) timeline: i64,
+    /// The database system it is in.
+    pub(super) system: u64,
     pub(super) wire: Wire,
 }
 

@@ -74,6 +74,10 @@ impl Store for Sqlite {
         receiver
     }
 
+    fn losses(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
+        None
+    }
+
     fn grant(&self, lease: &Name, nonce: Nonce) -> Grant {
         Grant { credential: None, lock: self.locks.held(lease, nonce) }
     }
@@ -85,6 +89,10 @@ impl Store for Sqlite {
     fn history<'a>(&'a self, lease: Option<&'a Name>, limit: u32) -> Asking<'a, Vec<Entry>> {
         let lease = lease.cloned();
         Box::pin(self.worker.call(self.timeout, move |state| state.history(lease.as_ref(), limit)))
+    }
+
+    fn system(&self) -> Option<u64> {
+        None
     }
 
     fn tier(&self, _lease: &Name) -> Tier {

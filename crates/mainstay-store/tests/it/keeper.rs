@@ -27,6 +27,34 @@ async fn a_lease_changes_hands_in_postgresql() {
     changes_hands(|role| kit.guard(role)).await;
 }
 
+/// The server ends the session, as when it is shut down or dies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_is_frozen_as_soon_as_the_store_is_lost() {
+    let Some(kit) = Kit::start("a_child_is_frozen_as_soon_as_the_store_is_lost", &[]).await else { return };
+    let admin = kit.admin("mainstay").await;
+    for lossless in [false, true] {
+        let lease = name(if lossless { "bank-b" } else { "bank-a" });
+        let program = Program::with(kit.guard("partya_1"), &lease, "a", |terms| terms.lossless = lossless);
+        program.holds().await;
+        let mut told = program.keeper.happenings();
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mainstay'";
+        admin.query(end, &[]).await.unwrap();
+        let mut words = Vec::new();
+        let renewed = program.keeper.counters().renewals_total();
+        until("it did not go on", BOUND, async || {
+            words.extend(
+                std::iter::from_fn(|| told.try_recv().ok()).map(|told| mainstay_store::keeper::word(&told.happening)),
+            );
+            program.keeper.counters().renewals_total() > renewed + 1
+                && matches!(program.standing(), Standing::Held { .. })
+        })
+        .await
+        .unwrap_or_else(|trouble| panic!("{trouble}: {words:?}"));
+        let froze: Vec<_> = words.iter().filter(|word| matches!(**word, "frozen" | "thawed" | "lost")).collect();
+        assert_eq!(froze, if lossless { vec![] } else { vec![&"frozen", &"thawed"] });
+    }
+}
+
 async fn changes_hands(store: impl Fn(&str) -> Arc<dyn Store>) {
     let lease = name("bank-a");
     let one = Program::start(store("partya_1"), &lease, "a");
@@ -73,9 +101,14 @@ struct Program {
 
 impl Program {
     fn start(store: Arc<dyn Store>, lease: &Name, holder: &str) -> Self {
+        Self::with(store, lease, holder, |_| ())
+    }
+
+    fn with(store: Arc<dyn Store>, lease: &Name, holder: &str, change: impl FnOnce(&mut Terms)) -> Self {
         let me = Identity { name: name(holder), instance: draw(), priority: 100 };
         let mut terms = Terms::new(lease.clone(), me, Duration::from_secs(1), Duration::from_secs(3));
         terms.early = Some(Duration::from_millis(500));
+        change(&mut terms);
         let keeper = Arc::new(Keeper::start(Arc::clone(&store), terms).unwrap());
         let guard = tokio::spawn(guard(keeper.orders(), keeper.reports()));
         Self { keeper, store, guard }

@@ -83,7 +83,7 @@ impl Kit {
         open(&self.settings(Some(role))).unwrap()
     }
 
-    pub(super) async fn admin(&self, database: &str) -> Client {
+    pub(crate) async fn admin(&self, database: &str) -> Client {
         self.server.connect(database).await.unwrap()
     }
 

@@ -84,8 +84,9 @@ pub(in crate::config) static LEASE: &[Setting<Lease>] = &[
         default: Standard::Words("`false`"),
         example: "true",
         doc: "Says that the database is replicated synchronously and that only a member of its quorum is ever promoted, \
-              so that nothing it acknowledged is lost. A tenure, and the child, then go on when a standby is promoted; \
-              otherwise the child is started anew.",
+              so that nothing it acknowledged is lost; or that no other server ever takes its place. A tenure, and the \
+              child, then go on when a standby is promoted; otherwise the child is started anew, and it is frozen whenever \
+              the store is lost, until the same database answers again.",
     },
     Setting {
         key: "drain",
