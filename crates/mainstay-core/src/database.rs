@@ -65,11 +65,36 @@ pub enum Why {
         /// The timeline.
         timeline: u32,
     },
+    /// It writes in another history than the tenure that would go there is of.
+    Apart {
+        /// Its index.
+        host: usize,
+        /// The timeline that it writes in.
+        timeline: u32,
+        /// That of the tenure.
+        tenure: u32,
+    },
     /// Two hosts are no copies of one another.
     Strangers {
         /// Their indices.
         hosts: (usize, usize),
     },
+}
+
+impl Choice {
+    /// What is left of it for somebody who runs in a tenure of this history, in the same database system: what he remembers
+    /// was written in it, and another one may lack that. A tenure of another system says nothing about this one.
+    #[must_use]
+    pub const fn in_tenure(self, tenure: History) -> Self {
+        match self {
+            Self::Primary { host, history, .. }
+                if history.system == tenure.system && history.timeline != tenure.timeline =>
+            {
+                Self::Nobody(Why::Apart { host, timeline: history.timeline, tenure: tenure.timeline })
+            }
+            choice => choice,
+        }
+    }
 }
 
 /// Chooses among the hosts of one database.
@@ -217,6 +242,22 @@ mod tests {
         check(&[(0, "w1", "0"), (1, "w1", "torn 0 1"), (1, "-", "torn 0 1"), (1, "r1", "0")]);
         check(&[(0, "w1", "0"), (0, "-", "0?"), (1, "w1", "torn 0 1"), (2, "w2", "2")]);
         check(&[(0, "w1", "0"), (1, "w1", "torn 0 1"), (1, "x", "0"), (0, "x", "0?")]);
+    }
+
+    #[test]
+    fn a_tenure_goes_to_its_own_history_alone() {
+        let at = |system, timeline| History { system, timeline };
+        let primary = |history| Choice::Primary { host: 1, history, answers: true };
+        let apart = |timeline, tenure| Choice::Nobody(Why::Apart { host: 1, timeline, tenure });
+        for (choice, tenure, expect) in [
+            (primary(at(7, 2)), at(7, 2), primary(at(7, 2))),
+            (primary(at(7, 2)), at(7, 1), apart(2, 1)),
+            (primary(at(7, 1)), at(7, 2), apart(1, 2)),
+            (primary(at(8, 1)), at(7, 2), primary(at(8, 1))),
+            (Choice::Nobody(Why::NoPrimary), at(7, 2), Choice::Nobody(Why::NoPrimary)),
+        ] {
+            assert_eq!(choice.in_tenure(tenure), expect, "{choice:?} in {tenure:?}");
+        }
     }
 
     #[test]

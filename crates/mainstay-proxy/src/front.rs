@@ -42,8 +42,9 @@ pub type Leases = HashMap<lease::Name, Followed>;
 pub struct Followed {
     /// How it is, and when that changes.
     pub view: watch::Receiver<LeaseView>,
-    /// Until when what runs may go on without further news; `None`: as long as nothing else is heard.
-    pub until: Option<Until>,
+    /// Until when what runs may go on without further news, for the tenure that is told of next at the latest; `None`: as
+    /// long as nothing else is heard.
+    pub until: Option<watch::Receiver<Until>>,
     /// What is to be said of the holders that might be, by their names; `None`: what the view says.
     pub words: Option<watch::Receiver<Words>>,
 }

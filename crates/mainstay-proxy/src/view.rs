@@ -45,34 +45,44 @@ pub struct NodeView {
     pub until: Option<Until>,
 }
 
-/// A moment until which something may go on, on the clock that counts a suspended machine's sleep (BOOTTIME). It is moved
-/// by whoever keeps a tenure, and looked at by workers before bytes go on: a program that was stopped and woken finds it
-/// over before anything else has been told. Clones are the same moment.
+/// A moment until which what runs in one tenure may go on, on the clock that counts a suspended machine's sleep
+/// (BOOTTIME). It is moved by whoever keeps the tenure, and looked at by workers before bytes go on: a program that was
+/// stopped and woken finds it over before anything else has been told. Clones are the same moment. The next tenure has one
+/// of its own, so that whoever slept through the end of this one does not take that for news of its own.
 #[derive(Clone, Debug)]
-pub struct Until(Arc<AtomicU64>);
+pub struct Until {
+    tenure: Nonce,
+    moment: Arc<AtomicU64>,
+}
 
 impl Until {
-    /// One that is over.
+    /// Of this tenure; it is over until it is moved.
     #[must_use]
-    pub fn over() -> Self {
-        Self(Arc::new(AtomicU64::new(0)))
+    pub fn of(tenure: Nonce) -> Self {
+        Self { tenure, moment: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// Whether it is that of this tenure.
+    #[must_use]
+    pub fn is_of(&self, tenure: Nonce) -> bool {
+        self.tenure == tenure
     }
 
     /// Moves it.
     pub fn set(&self, until: Moment) {
-        self.0.store(until.as_nanos(), Ordering::Release);
+        self.moment.store(until.as_nanos(), Ordering::Release);
     }
 
     /// Whether it has passed.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        clock::boot().as_nanos() >= self.0.load(Ordering::Acquire)
+        clock::boot().as_nanos() >= self.moment.load(Ordering::Acquire)
     }
 }
 
 impl PartialEq for Until {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.moment, &other.moment)
     }
 }
 

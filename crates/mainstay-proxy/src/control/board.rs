@@ -298,7 +298,7 @@ impl Board {
         let found = found.reduce(|one, other| if one == OutReason::Check { one } else { other });
         let part = self.part(pool, params, node, found);
         let tenure = part.and_then(Part::tenure);
-        let until = lease.and_then(|lease| lease.until.clone());
+        let until = lease.and_then(Lease::until);
         let standing = node.judge(params.role, &endpoints, found, part);
         let suspect =
             matches!(standing, Standing::In | Standing::Trial) && node.ejection.as_ref().is_some_and(Ejection::suspect);

@@ -21,7 +21,9 @@ use crate::view::{OutReason, Until};
 pub(super) struct Lease {
     view: LeaseView,
     /// Until when what runs may go on without news of it.
-    pub(super) until: Option<Until>,
+    until: Option<watch::Receiver<Until>>,
+    /// What stands in its place while that of this tenure is not known.
+    over: Until,
     /// What is said of those that might hold it.
     words: Option<watch::Receiver<Words>>,
     /// The tenure that became ready last, and when.
@@ -35,6 +37,12 @@ impl Lease {
     /// until then a port is closed because it should be.
     pub(super) fn is_denied_by(&self, prober: &Prober) -> bool {
         self.ready.is_none_or(|(_, since)| prober.denies(since))
+    }
+
+    /// Until when what runs in its tenure may go on; `None`: as long as nothing else is heard.
+    pub(super) fn until(&self) -> Option<Until> {
+        let until = self.until.as_ref()?.borrow().clone();
+        Some(if until.is_of(self.view.nonce) { until } else { self.over.clone() })
     }
 
     /// Takes a view; true when a holder has become ready with it.
@@ -165,7 +173,9 @@ pub(super) fn follow(shared: &Arc<Shared>, name: &Name, followed: Followed) {
         Some(old) => (old.view, old.ready),
         None => (LeaseView { phase: Phase::Vacant, ..view.clone() }, None),
     };
-    board.leases.insert(Arc::clone(name), Lease { view: known, until, words, ready, _task: task });
+    board
+        .leases
+        .insert(Arc::clone(name), Lease { view: known, until, over: Until::of(Nonce(0)), words, ready, _task: task });
     board.lease_says(name, view, now);
     board.lease_changed(name, now);
 }

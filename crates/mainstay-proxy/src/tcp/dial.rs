@@ -11,7 +11,7 @@ use crate::access::Outcome;
 use crate::counters::{Close, Failure, Limit};
 use crate::params::{HashKey, Policy};
 use crate::pool::{Connection, Guard, Key, NoConnection, NoTls, Wait};
-use crate::view::{Event, Standing};
+use crate::view::{Event, Standing, Until};
 use crate::worker::{DEMOTED, KILL, NODE_OUT, ON_NODE, Peer, QUEUE};
 
 /// The node a session has.
@@ -19,6 +19,8 @@ pub(super) struct NodeEnd {
     pub(super) connection: Connection,
     /// Its index in the pool.
     pub(super) index: u32,
+    /// Until when bytes may go on.
+    pub(super) until: Option<Until>,
 }
 
 /// Why a try brought no connection.
@@ -58,7 +60,7 @@ impl Session {
                 node.counters.retries_away.one();
             }
             match self.connect(index, waited.map(|(_, guard)| guard)).await {
-                Ok(connection) => return Ok(NodeEnd { connection, index }),
+                Ok((connection, until)) => return Ok(NodeEnd { connection, index, until }),
                 Err(Refused::Killed) => return Err(End::drained()),
                 Err(Refused::NoResources) => {
                     tracing::warn!(listener = %self.listening.name(), "open a connection to a node: out of resources");
@@ -98,10 +100,12 @@ impl Session {
         (tries == 0 || failures < tries) && in_time
     }
 
-    async fn connect(&mut self, index: u32, begun: Option<Guard>) -> Result<Connection, Refused> {
+    /// Also until when what runs on the connection may go on: as it was before it was made.
+    async fn connect(&mut self, index: u32, begun: Option<Guard>) -> Result<(Connection, Option<Until>), Refused> {
         let Some(node) = self.pool.node(index) else { return Err(Refused::Full) };
         let Some(guard) = begun.or_else(|| self.pool.begin(index)) else { return Err(Refused::Full) };
-        let is_over = || node.until().is_some_and(|until| until.is_over());
+        let until = node.until();
+        let is_over = || until.as_ref().is_some_and(Until::is_over);
         if is_over() {
             return Err(Refused::ByNode(Failure::Demoted));
         }
@@ -135,7 +139,7 @@ impl Session {
         if node.standing() == Standing::Trial {
             self.worker.report(&self.pool, index, Event::Answered);
         }
-        Ok(guard.fresh(stream))
+        Ok((guard.fresh(stream), until))
     }
 
     fn note_failure(&mut self, index: u32, failure: Failure) {

@@ -13,7 +13,6 @@ use super::watch::{Due, Watch};
 use super::{End, Farewell, Session};
 use crate::access::Outcome;
 use crate::counters::{Close, Failure, Limit};
-use crate::pool::Node;
 use crate::view::{Event, Until};
 use crate::worker::{DEMOTED, KILL, ON_NODE};
 
@@ -28,8 +27,6 @@ pub(super) struct Carrier<'a> {
     seen: Seen,
     /// When the node was asked something first.
     asked: Option<Moment>,
-    /// Until when bytes may go on.
-    until: Option<Until>,
 }
 
 /// What had moved when it was looked at last: from the client, to the node, from the node, to the client.
@@ -51,7 +48,6 @@ impl<'a> Carrier<'a> {
         if let Some(node) = session.pool.node(node.index) {
             node.counters.requests.one();
         }
-        let until = session.pool.node(node.index).and_then(Node::until);
         Self {
             session,
             node,
@@ -60,7 +56,6 @@ impl<'a> Carrier<'a> {
             watch,
             seen: Seen::default(),
             asked: None,
-            until,
         }
     }
 }
@@ -78,7 +73,7 @@ impl Future for Carrier<'_> {
 impl Carrier<'_> {
     fn carry(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         // Looked at again each time bytes may go on: whoever was stopped and woken must not wait to be told.
-        if self.until.as_ref().is_some_and(Until::is_over) {
+        if self.node.until.as_ref().is_some_and(Until::is_over) {
             return Poll::Ready(End::demoted());
         }
         let Session { worker, client, .. } = &mut *self.session;

@@ -159,6 +159,12 @@ impl fmt::Display for Sight {
                 "{} takes writes in timeline {timeline}, and timeline {newest} was seen: it was replaced, stop it",
                 self.name(host)
             ),
+            Choice::Nobody(Why::Apart { host, timeline, tenure }) => write!(
+                f,
+                "{} takes writes in timeline {timeline}, and the tenure is of timeline {tenure}: nothing is let through \
+                 until it is of that timeline too",
+                self.name(host)
+            ),
             Choice::Nobody(Why::Torn { hosts: (one, other), timeline }) => write!(
                 f,
                 "{} and {} both take writes in timeline {timeline}: stop the one that should not (or name a server that \

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use mainstay_core::Moment;
 use mainstay_core::database::{Choice, History};
-use mainstay_core::lease::{LeaseView, Nonce, Order, Phase, Standing, Token};
+use mainstay_core::lease::{LeaseView, Nonce, Order, Phase, Standing, Timeline, Token};
 use mainstay_io::clock;
 use mainstay_proxy::front::{self, Followed, Words};
 use mainstay_proxy::view::Until;
-use mainstay_store::{Database, DatabaseSettings, Secret, Sight, keeper};
+use mainstay_store::{Database, DatabaseSettings, Secret, Sight, Store, keeper};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -81,15 +81,11 @@ impl Watched {
             .map(Secret::from_file)
             .transpose()
             .map_err(|fault| format!("{name}: {fault}"))?;
-        let orders = match &configured.lease {
+        let tenures = match &configured.lease {
             None => None,
-            Some(lease) => {
-                Some(kept.and_then(|kept| kept.find(lease)).map(|kept| kept.keeper.orders()).ok_or_else(|| {
-                    format!(
-                        "{name} follows lease {lease}, which is new: leases are taken up when Mainstay is restarted"
-                    )
-                })?)
-            }
+            Some(lease) => Some(Tenures::of(lease, kept).ok_or_else(|| {
+                format!("{name} follows lease {lease}, which is new: leases are taken up when Mainstay is restarted")
+            })?),
         };
         let settings = DatabaseSettings {
             name: name.into(),
@@ -100,12 +96,12 @@ impl Watched {
             timeout: configured.timeout,
         };
         let database = Database::watch(&settings).map_err(|fault| format!("{name}: {fault}"))?;
-        let (until, (view, view_seen)) = (Until::over(), watch::channel(vacant()));
+        let (until, until_seen) = watch::channel(Until::of(Nonce(0)));
+        let (view, view_seen) = watch::channel(vacant());
         let (words, words_seen) = watch::channel(Words::new());
-        let lease = configured.lease.clone();
-        let gate = Gate { lease, orders, sight: database.sight(), until: until.clone(), view, words, last: None };
+        let gate = Gate { tenures, sight: database.sight(), until, view, words, last: None };
         let task = tokio::spawn(gate.run()).abort_handle();
-        let followed = Followed { view: view_seen, until: Some(until), words: Some(words_seen) };
+        let followed = Followed { view: view_seen, until: Some(until_seen), words: Some(words_seen) };
         Ok(Self { configured: configured.clone(), database, followed, task })
     }
 
@@ -132,18 +128,54 @@ impl Drop for Watched {
     fn drop(&mut self) {
         self.task.abort();
         if let Some(until) = &self.followed.until {
-            until.set(Moment::ZERO);
+            until.borrow().set(Moment::ZERO);
         }
     }
 }
 
+/// The tenures that a database may be reached in.
+struct Tenures {
+    lease: String,
+    orders: watch::Receiver<Order>,
+    store: Arc<dyn Store>,
+}
+
+impl Tenures {
+    fn of(lease: &str, kept: Option<&Kept>) -> Option<Self> {
+        let kept = kept?;
+        let orders = kept.find(lease)?.keeper.orders();
+        Some(Self { lease: lease.to_owned(), orders, store: Arc::clone(&kept.store) })
+    }
+
+    /// The one there is at `now`.
+    fn now(&mut self, now: Moment) -> Option<Within> {
+        match &self.orders.borrow_and_update().standing {
+            Standing::Held { tenure, until, .. } | Standing::Yield { tenure, until } if *until > now => {
+                let Timeline(timeline) = tenure.token.timeline;
+                let history = self.store.system().map(|system| History { system, timeline });
+                Some(Within { tenure: tenure.nonce, history, end: *until })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A tenure in which the database may be written to.
+struct Within {
+    tenure: Nonce,
+    /// What its child remembers was written in it, if the database is the store's; `None`: the store is in none.
+    history: Option<History>,
+    /// Until when without further news.
+    end: Moment,
+}
+
 /// Opens and closes the way to one database.
 struct Gate {
-    lease: Option<String>,
-    /// `None`: it needs no tenure.
-    orders: Option<watch::Receiver<Order>>,
+    /// `None`: it needs none.
+    tenures: Option<Tenures>,
     sight: watch::Receiver<Sight>,
-    until: Until,
+    /// That of the run there is.
+    until: watch::Sender<Until>,
     view: watch::Sender<LeaseView>,
     words: watch::Sender<Words>,
     /// What sessions run in.
@@ -166,8 +198,8 @@ impl Gate {
             let left = end.map(|end| end.since(clock::boot()));
             let until = tokio::time::sleep(left.unwrap_or(IDLE));
             let ordered = async {
-                match &mut self.orders {
-                    Some(orders) => orders.changed().await,
+                match &mut self.tenures {
+                    Some(tenures) => tenures.orders.changed().await,
                     None => std::future::pending().await,
                 }
             };
@@ -178,33 +210,29 @@ impl Gate {
             }
         }
         // Nobody keeps the lease, or watches the database, any more.
-        self.until.set(Moment::ZERO);
+        self.until.borrow().set(Moment::ZERO);
         self.view.send_replace(vacant());
     }
 
     /// Says what follows from what is known; until when, if that ends by itself.
     fn settle(&mut self) -> Option<Moment> {
         let now = clock::boot();
-        let tenure = match &mut self.orders {
-            None => Some((None, None)),
-            Some(orders) => {
-                tenure(&orders.borrow_and_update().standing, now).map(|(nonce, end)| (Some(nonce), Some(end)))
+        let within = self.tenures.as_mut().map(|tenures| tenures.now(now));
+        let mut sight = self.sight.borrow_and_update().clone();
+        if let Some(Some(Within { history: Some(history), .. })) = within {
+            sight.choice = sight.choice.in_tenure(history);
+        }
+        let run = match (&within, sight.choice) {
+            (None, Choice::Primary { host, history, .. }) => Some(Run { tenure: None, host, history }),
+            (Some(Some(within)), Choice::Primary { host, history, .. }) => {
+                Some(Run { tenure: Some(within.tenure), host, history })
             }
-        };
-        // Before anything else is told: workers look at it themselves.
-        let end = tenure.and_then(|(_, end)| end);
-        self.until.set(match tenure {
-            None => Moment::ZERO,
-            Some((_, end)) => end.unwrap_or(Moment::from_nanos(u64::MAX)),
-        });
-        let sight = self.sight.borrow_and_update().clone();
-        let run = match (tenure, sight.choice) {
-            (Some((tenure, _)), Choice::Primary { host, history, .. }) => Some(Run { tenure, host, history }),
             _ => None,
         };
-        let nonce = if run == self.last { self.view.borrow().nonce } else { keeper::draw() };
-        self.last = run;
-        self.words.send_replace(words(&sight, self.lease.as_deref().filter(|_| tenure.is_none())));
+        let end = within.as_ref().and_then(|within| within.as_ref().map(|within| within.end));
+        let nonce = self.enter(run, end);
+        let missing = self.tenures.as_ref().filter(|_| matches!(within, Some(None))).map(|it| it.lease.as_str());
+        self.words.send_replace(words(&sight, missing));
         let view = match sight.primary().filter(|_| run.is_some()) {
             Some((host, answers)) => LeaseView {
                 holder: Some(host.name.clone()),
@@ -221,15 +249,18 @@ impl Gate {
         });
         end
     }
-}
 
-/// The tenure in which the database may be written to at `now`, and until when without further news.
-fn tenure(standing: &Standing, now: Moment) -> Option<(Nonce, Moment)> {
-    match standing {
-        Standing::Held { tenure, until, .. } | Standing::Yield { tenure, until } if *until > now => {
-            Some((tenure.nonce, *until))
+    /// Moves what runs on, or ends it and begins anew. Before anything else is told: workers look at the time themselves.
+    fn enter(&mut self, run: Option<Run>, end: Option<Moment>) -> Nonce {
+        let fresh = run != self.last;
+        let nonce = if fresh { keeper::draw() } else { self.view.borrow().nonce };
+        if fresh {
+            self.until.send_replace(Until::of(nonce)).set(Moment::ZERO);
         }
-        _ => None,
+        let until = if run.is_some() { end.unwrap_or(Moment::from_nanos(u64::MAX)) } else { Moment::ZERO };
+        self.until.borrow().set(until);
+        self.last = run;
+        nonce
     }
 }
 

@@ -108,9 +108,9 @@ fn only_the_holder_reaches_the_database_and_one_that_was_frozen_does_not() {
         let store = format!("postgres://postgres@127.0.0.1:{}/mainstay", server.port());
         let said = command(&["store", "init", &store]).await;
         assert_eq!(said.code, Some(0), "{said:?}");
-        let a = Mainstay::start(&member(&server, "a")).await;
+        let a = Mainstay::start(&member(&[&server], "a", "2s")).await;
         leads(&a, "a").await;
-        let b = Mainstay::start(&member(&server, "b")).await;
+        let b = Mainstay::start(&member(&[&server], "b", "2s")).await;
         leads(&b, "a").await;
         let mine = reach(a.listener("db").port(), "a").await;
         mine.batch_execute("INSERT INTO rows (who) VALUES ('a, held')").await.expect("it writes");
@@ -135,6 +135,39 @@ fn only_the_holder_reaches_the_database_and_one_that_was_frozen_does_not() {
         assert!(status.contains("lease ledger is not held here"), "{status}");
         let metrics = a.ask("/metrics").await;
         assert!(metrics.contains("mainstay_database_open{database=\"database db\"} 0"), "{metrics}");
+    });
+}
+
+/// The old primary lives, and the store's session with it: for seconds nobody but the listener hears of the promotion.
+#[test]
+fn a_promoted_database_is_reached_only_in_a_tenure_of_its_own() {
+    kit::run_alone(async {
+        let Some(old) = server("a_promoted_database_is_reached").await else { return };
+        old.create("mainstay").await.expect("a database");
+        let store = format!("postgres://postgres@127.0.0.1:{}/mainstay", old.port());
+        let said = command(&["store", "init", &store]).await;
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let table = "CREATE TABLE tenures (port int DEFAULT inet_server_port(), tli bigint)";
+        old.connect("mainstay").await.expect("it answers").batch_execute(table).await.expect("a table");
+        let new = old.standby("new").await.expect("a standby");
+        let a = Mainstay::start(&member(&[&old, &new], "a", "30s")).await;
+        leads(&a, "a").await;
+        let load = tokio::spawn(write_tenures(a.listener("db").port()));
+        let from = |server: &Postgres, more: &str| {
+            format!("SELECT count(*) FROM tenures WHERE port = {} {more}", server.port())
+        };
+        let count = async |server: &Postgres, asked: &str| {
+            let client = server.connect("mainstay").await.expect("it answers");
+            client.query_one(asked, &[]).await.expect("it answers").get::<_, i64>(0)
+        };
+        until("nothing is written", SOON, async || count(&old, &from(&old, "")).await > 20).await.expect("rows come");
+        new.promote().await.expect("it is promoted");
+        until("nobody waits", SOON, async || held(&a).await > 0).await.expect("the load is held");
+        let status = a.ask("/status").await;
+        assert!(status.contains("the tenure is of timeline 1"), "{status}");
+        until("nothing is written", SOON, async || count(&new, &from(&new, "")).await > 20).await.expect("rows come");
+        load.abort();
+        assert_eq!(count(&new, &from(&new, "AND tli <> 2")).await, 0, "written in a tenure of the old history");
     });
 }
 
@@ -203,13 +236,15 @@ ask_every = "200ms"
     )
 }
 
-/// A member of a lease that is kept in the same server, before which it is the only way.
-fn member(server: &Postgres, name: &str) -> String {
-    let (port, id) = (server.port(), std::process::id());
+/// A member of a lease that is kept in the same servers, before which it is the only way.
+fn member(servers: &[&Postgres], name: &str, hold: &str) -> String {
+    let ports: Vec<String> = servers.iter().map(|server| server.port().to_string()).collect();
+    let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let (port, hosts, id) = (&ports[0], hosts.join(","), std::process::id());
     format!(
         r#"
 [store]
-url = "postgres://postgres@127.0.0.1:{port}/mainstay"
+url = "postgres://postgres@{hosts}/mainstay"
 [lease.ledger]
 renew = "300ms"
 ttl = "1s"
@@ -220,7 +255,7 @@ name = "{name}"
 run = ["sleep", "3600"]
 kill_after = "500ms"
 {}"#,
-        alone(&[server], "2s")
+        alone(servers, hold)
     )
 }
 
@@ -236,9 +271,26 @@ async fn write(port: u16) {
     }
 }
 
+/// The same with the timeline of the tenure that there is, as the database knows it.
+async fn write_tenures(port: u16) {
+    loop {
+        if let Ok(client) = connect_to("mainstay", port, "writer").await {
+            let insert = "INSERT INTO tenures (tli) SELECT tli FROM mainstay.lease WHERE state = 'active'";
+            while client.batch_execute(insert).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 async fn connect(port: u16, name: &str) -> Result<Client, tokio_postgres::Error> {
+    connect_to("postgres", port, name).await
+}
+
+async fn connect_to(database: &str, port: u16, name: &str) -> Result<Client, tokio_postgres::Error> {
     let mut config = Config::new();
-    config.host("127.0.0.1").port(port).user("postgres").dbname("postgres").application_name(name);
+    config.host("127.0.0.1").port(port).user("postgres").dbname(database).application_name(name);
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
