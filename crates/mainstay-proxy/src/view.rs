@@ -105,7 +105,8 @@ pub enum OutReason {
     /// Checks got no answer: it is dead, frozen or cut off, so nothing that waits on it is worth waiting for.
     Check,
     /// Checks were answered, but not as they should be (a 503, or a port that is closed: a node that drains does either):
-    /// it gets no new work, what it has may finish. If it is in fact dead, the system ends its connections by itself.
+    /// it gets no new work, what it has may finish. If it is in fact dead, the system ends its connections by itself. In a
+    /// pool of [`Kind::Canton`](crate::params::Kind) this is a replica that was demoted: what waits on it ends at once.
     Unwell,
     /// Live traffic failed on it. What it has may finish.
     Ejected,
