@@ -21,6 +21,7 @@ mod errors;
 mod grpc;
 mod health;
 mod ledger;
+pub mod load;
 mod locks;
 mod participant;
 mod proto;

@@ -205,7 +205,11 @@ async fn speak<S: Service>(
                 Some(Ok((request, respond))) => {
                     tokio::spawn(exchange(request, respond, Arc::clone(&service)));
                 }
-                Some(Err(_)) | None => return,
+                Some(Err(error)) => {
+                    eprintln!("a connection ended: {error}");
+                    return;
+                }
+                None => return,
             },
             changed = closes.changed(), if end.is_none() => {
                 let within = match *closes.borrow_and_update() {
