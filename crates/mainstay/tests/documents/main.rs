@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod canton;
 mod client;
 mod drill;
 mod front;
