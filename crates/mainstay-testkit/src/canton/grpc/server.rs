@@ -189,6 +189,10 @@ async fn speak<S: Service>(
 ) {
     let mut http = h2::server::Builder::new();
     http.max_concurrent_streams(STREAMS);
+    // A front brings the calls of many clients, and what these cancel looks like a flood to a server that counts resets.
+    // Canton's (grpc-java) does not unless it is told to.
+    http.max_pending_accept_reset_streams(RESETS).max_concurrent_reset_streams(RESETS);
+    http.max_local_error_reset_streams(None);
     let Ok(Ok(mut connection)) = tokio::time::timeout(HANDSHAKE, http.handshake::<_, Bytes>(stream)).await else {
         return;
     };
@@ -264,3 +268,5 @@ const ENDING: Duration = Duration::from_secs(1);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Most calls of one connection at a time.
 const STREAMS: u32 = 1000;
+/// Most calls that were cancelled and are still known.
+const RESETS: usize = 10_000;
