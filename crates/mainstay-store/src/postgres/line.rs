@@ -165,11 +165,14 @@ async fn without_pooler(way: &Way, session: &Session) -> Result<(), String> {
 }
 
 /// Asks all hosts again and again, none waiting for another, until one is the primary; of two that say that they are (one
-/// of them is to be stopped) it is that of the newer history. Meanwhile it publishes why there is none.
+/// of them is to be stopped) it is that of the newer history. A host that has said why it is none is not waited for once
+/// another is. Meanwhile it publishes why there is none.
 async fn find(way: &Way, hints: &Arc<Hints>, publish: &watch::Sender<Link>) -> Session {
     let (tell, mut told) = mpsc::channel(FAULTS);
     let mut tries = JoinSet::new();
-    for (host, config) in way.url.targets(way.password.as_ref(), way.limit) {
+    let targets = way.url.targets(way.password.as_ref(), way.limit);
+    let hosts = targets.len();
+    for (host, config) in targets {
         let (way, hints, tell) = (way.clone(), Arc::clone(hints), tell.clone());
         tries.spawn(async move {
             let mut pause = PAUSE_MIN;
@@ -195,7 +198,9 @@ async fn find(way: &Way, hints: &Arc<Hints>, publish: &watch::Sender<Link>) -> S
             }
         }
     };
-    let (mut best, end) = (first, Instant::now() + GRACE);
+    faults.extend(std::iter::from_fn(|| told.try_recv().ok()));
+    let all_spoke = faults.keys().filter(|host| **host != first.host).count() + 1 >= hosts;
+    let (mut best, end) = (first, Instant::now() + if all_spoke { Duration::ZERO } else { GRACE });
     while let Ok(Some(Ok(session))) = timeout_at(end, tries.join_next()).await {
         if session.timeline > best.timeline {
             best = session;
@@ -332,7 +337,7 @@ const REVIEW: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_millis(50);
 /// Between two attempts to connect.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
-const PAUSE_MAX: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// How long it takes at most to tell why there is no session.
 const TELLING: Duration = Duration::from_millis(50);
 /// Faults that wait to be published.
