@@ -214,6 +214,7 @@ mod tests {
                 Choice::Nobody(Why::Replaced { host, timeline, newest }) => {
                     format!("{host} replaced {timeline}<{newest}")
                 }
+                Choice::Nobody(Why::Apart { .. }) => "apart".to_owned(),
                 Choice::Nobody(Why::Torn { hosts, .. }) => format!("torn {} {}", hosts.0, hosts.1),
                 Choice::Nobody(Why::Strangers { hosts }) => format!("strangers {} {}", hosts.0, hosts.1),
             };
