@@ -34,7 +34,7 @@ fn it_never_goes_on_in_another_history() {
         "...
          1501 child frozen until the lease is confirmed: the store was lost, and another may be promoted in its place
          1501 -> Frozen
-         2501 the store does not answer: no answer in time
+         2501 the store is of no use: no answer in time
          2561 the database was promoted: timeline 2 after 1
          2561 the store answers again after 1.31 s
          2561 lease lost: a promoted database may lack what the child believes to be written
@@ -64,7 +64,7 @@ fn a_store_that_does_not_answer_is_lost() {
         2260 open
         3300 end",
         "...
-         2240 the store does not answer: no answer in time
+         2240 the store is of no use: no answer in time
          2240 child frozen until the lease is confirmed: the store was lost, and another may be promoted in its place
          2240 -> Frozen
          2300 the store answers again after 2.05 s
