@@ -7,7 +7,9 @@ use anyhow::Result;
 
 use super::calls::End;
 use super::head;
-use super::poll::{Interest, Moved, Poll, Socket, Target, connect};
+use super::link::Link;
+use super::poll::{Interest, Moved, Poll, Target};
+use super::tls::Terms;
 
 /// What every connection of a row does.
 #[derive(Clone, Debug)]
@@ -47,7 +49,7 @@ pub(super) enum Step {
 
 /// A connection and the request under way on it.
 pub(super) struct Client {
-    socket: Socket,
+    link: Link,
     state: State,
     partial: Vec<u8>,
     calls: Option<Box<End>>,
@@ -67,12 +69,17 @@ enum State {
 
 impl Client {
     pub(super) fn connect(poll: &Poll, job: &Job, token: u64) -> Result<Self> {
-        let socket = Socket::new(poll, connect(&job.target)?, token)?;
-        Ok(Self { socket, state: State::Idle, partial: Vec::new(), calls: None, due: Instant::now() })
+        let link = Link::open(poll, &job.target, token)?;
+        Ok(Self { link, state: State::Idle, partial: Vec::new(), calls: None, due: Instant::now() })
     }
 
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
+    }
+
+    /// What it and the proxy agreed on, with TLS.
+    pub(super) fn terms(&self) -> Option<Terms> {
+        self.link.terms()
     }
 
     /// Sends a request; the connection must be idle.
@@ -95,7 +102,7 @@ impl Client {
         if let State::Sending(sent) = self.state {
             return self.send(poll, job, sent);
         }
-        let count = match self.socket.read(buffer) {
+        let count = match self.link.read(poll, buffer)? {
             Moved::Later => return Ok(Step::Pending),
             Moved::End => {
                 return Ok(match self.state {
@@ -106,26 +113,28 @@ impl Client {
             }
             Moved::Bytes(count) => count,
         };
-        Ok(match self.state {
+        let step = match self.state {
             State::AwaitHead => self.head(job, &buffer[..count]),
             State::AwaitBytes(left) => self.bytes(job, left, count),
             _ => Step::Wrong(format!("{count} bytes that nobody asked for")),
-        })
+        };
+        let ended = matches!(self.state, State::AwaitEnd) && step == Step::Pending && self.link.is_over();
+        Ok(if ended { Step::Done } else { step })
     }
 
     fn send(&mut self, poll: &Poll, job: &Job, mut sent: usize) -> Result<Step> {
         while sent < job.request.len() {
-            match self.socket.write(&job.request[sent..]) {
+            match self.link.write(poll, &job.request[sent..])? {
                 Moved::Bytes(count) => sent += count,
                 Moved::End => return Ok(Step::Wrong("closed while sending".to_owned())),
                 Moved::Later => {
                     self.state = State::Sending(sent);
-                    self.socket.watch(poll, Interest::Write)?;
+                    self.link.watch(poll, Interest::Write)?;
                     return Ok(Step::Pending);
                 }
             }
         }
-        self.socket.watch(poll, Interest::Read)?;
+        self.link.watch(poll, Interest::Read)?;
         self.state = match job.expect {
             Expect::Http(_) => State::AwaitHead,
             Expect::Bytes(length) => State::AwaitBytes(length),
@@ -136,7 +145,7 @@ impl Client {
 
     fn handle_calls(&mut self, poll: &Poll, buffer: &mut [u8]) -> Result<Step> {
         let Some(end) = &mut self.calls else { return Ok(Step::Pending) };
-        let done = match self.socket.read(buffer) {
+        let done = match self.link.read(poll, buffer)? {
             Moved::Later => 0,
             Moved::End => return Ok(Step::Wrong("closed while calls were under way".to_owned())),
             Moved::Bytes(count) => match end.take(&buffer[..count]) {
@@ -152,7 +161,7 @@ impl Client {
         let Some(end) = &mut self.calls else { return Ok(Step::Pending) };
         let mut interest = Interest::Read;
         while !end.out().is_empty() {
-            match self.socket.write(end.out()) {
+            match self.link.write(poll, end.out())? {
                 Moved::Bytes(count) => drop(end.out().drain(..count)),
                 Moved::End => return Ok(Step::Wrong("closed while sending".to_owned())),
                 Moved::Later => {
@@ -161,7 +170,7 @@ impl Client {
                 }
             }
         }
-        self.socket.watch(poll, interest)?;
+        self.link.watch(poll, interest)?;
         if end.is_silent() {
             self.state = State::Idle;
             return Ok(Step::Done);

@@ -8,6 +8,7 @@ mod calls;
 mod client;
 mod floor;
 mod head;
+mod link;
 mod poll;
 mod process;
 mod report;
@@ -15,6 +16,7 @@ mod rig;
 mod row;
 mod subject;
 mod syscalls;
+mod tls;
 
 use std::fs;
 use std::io::IsTerminal as _;
@@ -31,6 +33,7 @@ use report::{Sample, Table};
 use rig::{Rig, Shape};
 use row::Row;
 use subject::{Running, Site, Subject};
+use tls::Credentials;
 
 /// Compares processor time per request, memory and latency with nginx and HAProxy.
 #[derive(Args, Debug)]
@@ -88,8 +91,13 @@ impl Bench {
         process::pin(self.load_cpu)?;
         process::hurry();
         let folder = tempfile::Builder::new().prefix("mainstay-bench-").tempdir()?;
-        let site =
-            Site { folder: folder.path().to_owned(), mainstay, proxy_cpu: self.proxy_cpu, load_cpu: self.load_cpu };
+        let site = Site {
+            folder: folder.path().to_owned(),
+            mainstay,
+            proxy_cpu: self.proxy_cpu,
+            load_cpu: self.load_cpu,
+            tls: Credentials::make(folder.path())?,
+        };
         let mut rig = Rig::new()?;
         if self.syscalls {
             return syscalls::run(&mut rig, &site, &self.proxies, &rows);
@@ -117,6 +125,7 @@ impl Bench {
                 let own: Vec<Row> = loads.iter().copied().filter(|&row| subject.has(row)).collect();
                 running.push(subject.start(site, rig, &own)?);
             }
+            same_terms(&running)?;
             for &row in &loads {
                 for round in 0..self.rounds {
                     for proxy in running.iter_mut().filter(|proxy| proxy.subject.has(row)) {
@@ -182,6 +191,18 @@ impl Bench {
             }
         }
         Ok(crate::target().join("release/mainstay"))
+    }
+}
+
+/// Fails when two proxies agreed with the load on different TLS, which would be different work.
+fn same_terms(running: &[Running]) -> Result<()> {
+    let said: Vec<_> = running.iter().filter_map(|proxy| Some((proxy.subject, proxy.terms.as_ref()?))).collect();
+    for (subject, terms) in &said {
+        println!("{subject} speaks {terms}");
+    }
+    match said.windows(2).find(|pair| pair[0].1 != pair[1].1) {
+        Some(pair) => bail!("{} and {} do not speak the same TLS", pair[0].0, pair[1].0),
+        None => Ok(()),
     }
 }
 

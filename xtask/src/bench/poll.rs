@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -16,12 +17,14 @@ use rustix::io::Errno;
 pub(super) enum Target {
     Tcp(SocketAddr),
     Unix(PathBuf),
+    /// TCP with TLS.
+    Tls(SocketAddr, Arc<rustls::ClientConfig>),
 }
 
 /// Connects, and makes the socket nonblocking. Blocks for the handshake only, which on loopback is no wait.
 pub(super) fn connect(target: &Target) -> Result<OwnedFd> {
     Ok(match target {
-        Target::Tcp(address) => {
+        Target::Tcp(address) | Target::Tls(address, _) => {
             let stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;

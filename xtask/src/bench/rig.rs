@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use super::backend::{Addresses, BACKEND, Backend};
 use super::client::{Client, Job, Step};
 use super::poll::Poll;
+use super::tls::Terms;
 
 /// The load generator and the backend.
 pub(super) struct Rig {
@@ -65,8 +66,8 @@ impl Rig {
         }
     }
 
-    /// One request over a new connection.
-    pub(super) fn once(&mut self, job: &Job, within: Duration) -> Result<()> {
+    /// One request over a new connection; what was agreed on, with TLS.
+    pub(super) fn once(&mut self, job: &Job, within: Duration) -> Result<Option<Terms>> {
         let end = Instant::now() + within;
         let mut client = Client::connect(&self.poll, job, 0)?;
         let mut step = client.start(&self.poll, job, Instant::now())?;
@@ -83,7 +84,7 @@ impl Rig {
         }
         match step {
             Step::Wrong(why) => bail!("{why}"),
-            _ => Ok(()),
+            _ => Ok(client.terms()),
         }
     }
 

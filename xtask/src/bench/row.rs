@@ -22,6 +22,12 @@ pub(super) enum Row {
     Get1m,
     /// GET, 300 B answer, a new connection for each.
     New,
+    /// As get300, with TLS 1.3.
+    Tls300,
+    /// As get16k, with TLS 1.3.
+    Tls16k,
+    /// As new, with TLS 1.3 and a whole handshake.
+    TlsNew,
     /// As get300, over a unix socket.
     Unix,
     /// 300 B there and back over TCP.
@@ -56,6 +62,9 @@ impl Row {
             Self::Get16k => "GET, 16 KiB",
             Self::Get1m => "GET, 1 MiB",
             Self::New => "GET, 300 B, a new connection each",
+            Self::Tls300 => "GET, 300 B, TLS",
+            Self::Tls16k => "GET, 16 KiB, TLS",
+            Self::TlsNew => "GET, 300 B, TLS, a new connection each",
             Self::Unix => "GET, 300 B, unix socket",
             Self::Tcp300 => "TCP, 300 B there and back",
             Self::Tcp16k => "TCP, 16 KiB there and back",
@@ -71,6 +80,11 @@ impl Row {
     /// Whether it is memory that is measured, not work.
     pub(super) fn is_memory(self) -> bool {
         matches!(self, Self::Idle | Self::GrpcIdle)
+    }
+
+    /// Whether clients speak TLS to the proxy.
+    pub(super) fn is_tls(self) -> bool {
+        matches!(self, Self::Tls300 | Self::Tls16k | Self::TlsNew)
     }
 
     /// Of what its memory is told, on each connection.
@@ -100,10 +114,10 @@ impl Row {
     /// What each connection does.
     pub(super) fn job(self, target: Target) -> Job {
         let (request, expect) = match self {
-            Self::Get300 | Self::Unix | Self::Idle | Self::P99 => (get("/300", ""), Expect::Http(300)),
-            Self::New => (get("/300", "Connection: close\r\n"), Expect::Http(300)),
+            Self::Get300 | Self::Tls300 | Self::Unix | Self::Idle | Self::P99 => (get("/300", ""), Expect::Http(300)),
+            Self::New | Self::TlsNew => (get("/300", "Connection: close\r\n"), Expect::Http(300)),
             Self::Post1k => (post(), Expect::Http(300)),
-            Self::Get16k => (get("/16k", ""), Expect::Http(16 << 10)),
+            Self::Get16k | Self::Tls16k => (get("/16k", ""), Expect::Http(16 << 10)),
             Self::Get1m => (get("/1m", ""), Expect::Http(1 << 20)),
             Self::Tcp300 => (vec![b'e'; 300], Expect::Bytes(300)),
             Self::Tcp16k => (vec![b'e'; 16 << 10], Expect::Bytes(16 << 10)),
@@ -112,7 +126,7 @@ impl Row {
             Self::Grpc64x1 => (Vec::new(), Expect::Calls(1)),
             Self::GrpcIdle => (Vec::new(), Expect::Held(HELD)),
         };
-        Job { target, request: Arc::from(request), expect, fresh: self == Self::New }
+        Job { target, request: Arc::from(request), expect, fresh: matches!(self, Self::New | Self::TlsNew) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +16,7 @@ use super::poll::Target;
 use super::process::Process;
 use super::rig::Rig;
 use super::row::Row;
+use super::tls::{Credentials, Terms};
 
 /// A proxy that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,6 +50,7 @@ pub(super) struct Site {
     pub(super) proxy_cpu: usize,
     /// The load's and the backend's core.
     pub(super) load_cpu: usize,
+    pub(super) tls: Credentials,
 }
 
 /// Where a proxy listens.
@@ -58,12 +61,21 @@ pub(super) struct Doors {
     echo: SocketAddr,
     bulk: SocketAddr,
     calls: SocketAddr,
+    tls: SocketAddr,
+    credentials: Credentials,
 }
 
 impl Doors {
-    fn new(folder: &Path) -> Result<Self> {
-        let unix = folder.join("web.sock");
-        Ok(Self { http: free_port()?, unix, echo: free_port()?, bulk: free_port()?, calls: free_port()? })
+    fn new(folder: &Path, credentials: Credentials) -> Result<Self> {
+        Ok(Self {
+            http: free_port()?,
+            unix: folder.join("web.sock"),
+            echo: free_port()?,
+            bulk: free_port()?,
+            calls: free_port()?,
+            tls: free_port()?,
+            credentials,
+        })
     }
 
     /// The door a row goes through.
@@ -73,6 +85,7 @@ impl Doors {
             Row::Tcp300 | Row::Tcp16k => Target::Tcp(self.echo),
             Row::TcpBulk => Target::Tcp(self.bulk),
             Row::Grpc16x8 | Row::Grpc64x1 | Row::GrpcIdle => Target::Tcp(self.calls),
+            Row::Tls300 | Row::Tls16k | Row::TlsNew => Target::Tls(self.tls, Arc::clone(&self.credentials.client)),
             _ => Target::Tcp(self.http),
         }
     }
@@ -83,6 +96,8 @@ pub(super) struct Running {
     pub(super) subject: Subject,
     pub(super) doors: Doors,
     pub(super) process: Process,
+    /// What it agreed on with the load, if a row has TLS.
+    pub(super) terms: Option<Terms>,
 }
 
 impl Subject {
@@ -90,12 +105,13 @@ impl Subject {
     pub(super) fn start(self, site: &Site, rig: &mut Rig, rows: &[Row]) -> Result<Running> {
         let folder = site.folder.join(self.to_string().to_lowercase());
         fs::create_dir_all(&folder)?;
-        let doors = Doors::new(&folder)?;
+        let doors = Doors::new(&folder, site.tls.clone())?;
         let mut command = self.command(site, &folder, &doors, rig.addresses()?)?;
+        command.env("OPENSSL_CONF", &site.tls.openssl);
         let log = File::create(folder.join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let process = Process::start(&mut command, site.proxy_cpu, site.load_cpu)?;
-        let mut running = Running { subject: self, doors, process };
+        let mut running = Running { subject: self, doors, process, terms: None };
         if let Err(error) = running.wait(rig, rows) {
             let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
             return Err(error.context(format!("{self} did not start; it said:\n{log}")));
@@ -106,7 +122,7 @@ impl Subject {
     /// Whether it can do what a row asks.
     pub(super) fn has(self, row: Row) -> bool {
         let is_call = matches!(row, Row::Grpc16x8 | Row::Grpc64x1 | Row::GrpcIdle);
-        self != Self::Floor || !(is_call || matches!(row, Row::Get1m | Row::TcpBulk | Row::Idle))
+        self != Self::Floor || !(is_call || row.is_tls() || matches!(row, Row::Get1m | Row::TcpBulk | Row::Idle))
     }
 
     fn command(self, site: &Site, folder: &Path, doors: &Doors, nodes: Addresses) -> Result<Command> {
@@ -156,7 +172,14 @@ impl Running {
         let limit = Instant::now() + Duration::from_secs(10);
         for &row in rows {
             let job = row.job(self.doors.of(row));
-            while let Err(error) = rig.once(&job, Duration::from_secs(2)) {
+            loop {
+                let error = match rig.once(&job, Duration::from_secs(2)) {
+                    Ok(terms) => {
+                        self.terms = terms.or(self.terms.take());
+                        break;
+                    }
+                    Err(error) => error,
+                };
                 self.process.must_run()?;
                 if Instant::now() > limit {
                     bail!("no good answer for row {row}: {error:#}");
@@ -184,9 +207,10 @@ fn free_port() -> Result<SocketAddr> {
 }
 
 fn mainstay(folder: &Path, doors: &Doors, nodes: Addresses) -> String {
-    let Doors { http, unix, echo, bulk, calls } = doors;
+    let Doors { http, unix, echo, bulk, calls, tls, credentials } = doors;
     let Addresses { http: [a, b], echo: echo_node, bulk: bulk_node, calls: [c, d] } = nodes;
     let (folder, unix) = (folder.display(), unix.display());
+    let (cert, key) = (credentials.cert.display(), credentials.key.display());
     format!(
         r#"[run]
 workers = 1
@@ -224,6 +248,14 @@ forwarded = "pass"
 at = ["{http}", "unix:{unix}"]
 to = "http://web"
 forwarded = "pass"
+[tls.edge]
+cert = "{cert}"
+key = "{key}"
+[listen.tls]
+at = "{tls}"
+tls = "edge"
+to = "http://web"
+forwarded = "pass"
 [listen.echo]
 at = "{echo}"
 to = "tcp://echo"
@@ -235,9 +267,9 @@ to = "tcp://bulk"
 }
 
 fn nginx(folder: &Path, doors: &Doors, nodes: Addresses) -> String {
-    let Doors { http, unix, echo, bulk, calls } = doors;
+    let Doors { echo, bulk, calls, .. } = doors;
     let Addresses { http: [a, b], echo: echo_node, bulk: bulk_node, calls: [c, d] } = nodes;
-    let (folder, unix) = (folder.display(), unix.display());
+    let (folder, web) = (folder.display(), nginx_web(doors));
     let mut text = String::new();
     if rustix::process::geteuid().is_root() {
         text.push_str("user root;\n");
@@ -280,20 +312,7 @@ http {{
     listen {calls} http2 backlog=4096;
     location / {{ grpc_pass grpc://calls; }}
   }}
-  server {{
-    listen {http} backlog=4096;
-    listen unix:{unix} backlog=4096;
-    location / {{
-      proxy_pass http://web;
-      proxy_http_version 1.1;
-      proxy_set_header Connection '';
-      proxy_set_header Host $http_host;
-      proxy_buffers 16 16k;
-      proxy_busy_buffers_size 64k;
-      proxy_max_temp_file_size 0;
-    }}
-  }}
-}}
+{web}}}
 stream {{
   access_log off;
   upstream echo {{ server {echo_node}; }}
@@ -306,10 +325,35 @@ stream {{
     text
 }
 
+fn nginx_web(doors: &Doors) -> String {
+    let Doors { http, unix, tls, credentials, .. } = doors;
+    let (unix, cert, key) = (unix.display(), credentials.cert.display(), credentials.key.display());
+    format!(
+        r"  server {{
+    listen {http} backlog=4096;
+    listen unix:{unix} backlog=4096;
+    listen {tls} ssl backlog=4096;
+    ssl_certificate {cert};
+    ssl_certificate_key {key};
+    ssl_protocols TLSv1.3;
+    location / {{
+      proxy_pass http://web;
+      proxy_http_version 1.1;
+      proxy_set_header Connection '';
+      proxy_set_header Host $http_host;
+      proxy_buffers 16 16k;
+      proxy_busy_buffers_size 64k;
+      proxy_max_temp_file_size 0;
+    }}
+  }}
+"
+    )
+}
+
 fn haproxy(doors: &Doors, nodes: Addresses) -> String {
-    let Doors { http, unix, echo, bulk, calls } = doors;
+    let Doors { http, unix, echo, bulk, calls, tls, credentials } = doors;
     let Addresses { http: [a, b], echo: echo_node, bulk: bulk_node, calls: [c, d] } = nodes;
-    let unix = unix.display();
+    let (unix, both) = (unix.display(), credentials.both.display());
     format!(
         r"global
   nbthread 1
@@ -327,6 +371,7 @@ defaults
 frontend web
   bind {http}
   bind unix@{unix}
+  bind {tls} ssl crt {both} alpn http/1.1
   default_backend web
   option splice-response
 backend web
