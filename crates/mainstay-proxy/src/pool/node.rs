@@ -192,7 +192,7 @@ impl Node {
     /// Opens a connection to an address of it, encrypted where its pool asks for that.
     ///
     /// # Errors
-    /// The operating system's; [`NoTls`] where the handshake came to nothing.
+    /// The operating system's; `NoTls` where the handshake came to nothing.
     pub(crate) async fn open(&self, endpoint: &Endpoint) -> io::Result<Stream> {
         let stream = connect(endpoint).await?;
         match &self.secure {

@@ -53,9 +53,11 @@ fn sockets(file: &Path, loaded: &Loaded) -> String {
 fn without_room(path: &Path) -> Option<String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let shown = folder.display();
+    if folder.exists() && !folder.is_dir() {
+        return Some(format!("{shown} is not a directory: name another path for the socket"));
+    }
     match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
-        Ok(()) if folder.is_dir() => None,
-        Ok(()) | Err(Errno::NOTDIR) => Some(format!("{shown} is not a directory: name another path for the socket")),
+        Ok(()) => None,
         Err(Errno::NOENT) => Some(format!(
             "{shown} is not there, so that no socket can be made in it: `mkdir -p {shown}`, or have systemd make it \
              (RuntimeDirectory=)"

@@ -245,20 +245,25 @@ fn metrics_count_what_happened() {
                 }
                 client.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").await;
                 assert!(client.head().await.starts_with("HTTP/1.1 400 "));
-                let answer = it.ask("/metrics").await;
-                let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-                assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
-                well_formed(body);
-                for line in [
+                let lines = [
                     "mainstay_listener_accepted_total{listener=\"front\"} 1".to_owned(),
                     "mainstay_listener_answers_total{listener=\"front\",class=\"2xx\"} 3".to_owned(),
                     "mainstay_listener_answers_total{listener=\"front\",class=\"4xx\"} 1".to_owned(),
                     format!("mainstay_node_requests_total{{pool=\"kv\",node=\"{at}\"}} 3"),
                     format!("mainstay_node_connects_total{{pool=\"kv\",node=\"{at}\"}} 1"),
                     format!("mainstay_node_reused_total{{pool=\"kv\",node=\"{at}\"}} 2"),
-                ] {
-                    assert!(body.lines().any(|one| one == line), "{line} in {body}");
-                }
+                ];
+                let mut answer = String::new();
+                // An answer is counted when it was written, which its client may see sooner.
+                let counted = async || {
+                    answer = it.ask("/metrics").await;
+                    lines.iter().all(|line| answer.lines().any(|one| one == line))
+                };
+                let counted = until("all is counted", Duration::from_secs(20), counted).await;
+                let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+                counted.unwrap_or_else(|mishap| panic!("{mishap}: {lines:#?} in {body}"));
+                assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+                well_formed(body);
             })
             .await;
     });

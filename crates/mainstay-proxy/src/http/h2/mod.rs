@@ -2,7 +2,7 @@
 //!
 //! One task carries a connection: it reads frames, hands them to the streams, and writes what has piled up since, many
 //! frames at a time. A stream is served as if it were a connection of one request: to the engine it is a
-//! [`Stream`](mainstay_io::stream::Stream) on which HTTP/1 is spoken, so that routes, pools, retries, holding, copies
+//! [`Stream`] on which HTTP/1 is spoken, so that routes, pools, retries, holding, copies
 //! and logs are the same for both. What a stream's reader has not taken is bounded by the stream's window, which opens
 //! as it is taken.
 
