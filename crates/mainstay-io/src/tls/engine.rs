@@ -31,6 +31,9 @@ pub(super) struct Engine {
     /// Bytes whose ciphertext is in `wire`: whoever wrote them is told that they went once it has gone.
     owed: usize,
     end: End,
+    /// What came broke the protocol. The machinery may still look for messages in what is not kept any more, so it is
+    /// never given input again.
+    is_broken: bool,
 }
 
 /// Whether more may come.
@@ -78,7 +81,7 @@ impl Sink<'_> {
 impl Engine {
     pub(super) fn new(side: Side) -> Self {
         let (held, plain, wire) = Default::default();
-        Self { side, held, plain, wire, sent: 0, owed: 0, end: End::Open }
+        Self { side, held, plain, wire, sent: 0, owed: 0, end: End::Open, is_broken: false }
     }
 
     pub(super) fn state(&self) -> &CommonState {
@@ -165,6 +168,9 @@ impl Engine {
     /// # Errors
     /// What is wrong with them. The alert for the peer is in `wire` then.
     pub(super) fn process(&mut self, input: &mut [u8], buf: &mut [u8]) -> Result<(usize, usize), Error> {
+        if self.is_broken {
+            return Err(Error::General("the connection is broken".to_owned()));
+        }
         let Self { side, plain, wire, end, .. } = self;
         let mut sink = Sink { buf, filled: 0, behind: plain };
         let mut used = 0;
@@ -180,7 +186,7 @@ impl Engine {
                 Ok(Turn::PeerClosed) => *end = End::Closed,
                 Ok(Turn::Blocked | Turn::Ready | Turn::Over) => return Ok((used, sink.filled)),
                 Err(error) => {
-                    self.drain_alert();
+                    self.give_up();
                     return Err(error);
                 }
             }
@@ -196,11 +202,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Gets the alert that an error has left behind.
-    fn drain_alert(&mut self) {
-        let Self { side, wire, plain, .. } = self;
-        let mut sink = Sink { buf: &mut [], filled: 0, behind: plain };
-        for _ in 0..ALERTS {
+    /// Ends the work on what comes, and gets the alert that an error has left behind.
+    ///
+    /// An error leaves messages behind too, of which the machinery knows only where in the input they lie. It looks for
+    /// them as soon as nothing is to be sent, whatever input it is given, so it must not be asked any further than that.
+    fn give_up(&mut self) {
+        self.is_broken = true;
+        self.fail(io::ErrorKind::InvalidData);
+        while self.state().wants_write() {
+            let Self { side, wire, plain, .. } = self;
+            let mut sink = Sink { buf: &mut [], filled: 0, behind: plain };
             let (_, turn) = match side {
                 Side::Server(conn) => turn(conn.process_tls_records(&mut []), &mut sink, wire),
                 Side::Client(conn) => turn(conn.process_tls_records(&mut []), &mut sink, wire),
@@ -239,6 +250,9 @@ impl Engine {
 
     /// Writes in the state in which that can be done.
     fn with_traffic(&mut self, held: &mut Vec<u8>, write: Write<'_>, space: &mut [u8]) -> io::Result<usize> {
+        if self.is_broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         let Self { side, plain, wire, end, .. } = self;
         let mut sink = Sink { buf: &mut [], filled: 0, behind: plain };
         loop {
@@ -252,7 +266,10 @@ impl Engine {
                 Ok(Wrote::Not(Turn::Again)) => {}
                 Ok(Wrote::Not(Turn::PeerClosed)) => *end = End::Closed,
                 Ok(Wrote::Not(_)) => return Err(io::ErrorKind::NotConnected.into()),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.give_up();
+                    return Err(error);
+                }
             }
         }
     }
@@ -476,5 +493,6 @@ const INCOMING_LEN: usize = 160 * 1024;
 const ROOM: usize = 64 * 1024;
 /// A farewell in a record.
 const ALERT: usize = 2048;
-/// Messages that an error may leave behind.
-const ALERTS: usize = 8;
+
+#[cfg(test)]
+mod hostile;
