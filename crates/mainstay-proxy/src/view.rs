@@ -106,7 +106,7 @@ pub enum OutReason {
     Check,
     /// Checks were answered, but not as they should be (a 503, or a port that is closed: a node that drains does either):
     /// it gets no new work, what it has may finish. If it is in fact dead, the system ends its connections by itself. In a
-    /// pool of [`Kind::Canton`](crate::params::Kind) this is a replica that was demoted: what waits on it ends at once.
+    /// pool of [`Kind::Canton`](crate::params::Kind) what it has ends as soon as another node is in: that one was promoted.
     Unwell,
     /// Live traffic failed on it. What it has may finish.
     Ejected,

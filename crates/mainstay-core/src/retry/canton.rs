@@ -79,8 +79,7 @@ fn recognised(layout: Layout, body: &[u8], later: Duration) -> Option<bool> {
         match value {
             Value::Bytes(bytes) if field == id => has_id = !bytes.is_empty(),
             Value::Bytes(bytes) if durations.contains(&field) => period = Period::Last(duration(bytes)?),
-            // It was known before the first try, so that lies behind it.
-            _ if field == offset => period = Period::SinceOffset,
+            // From an offset on, which may lie behind the first try: one that is wrong, or of a ledger whose end was lost since.
             _ if field == id || is_period => return None,
             _ => {}
         }
@@ -95,14 +94,12 @@ enum Period {
     Longest,
     /// For so long.
     Last(Duration),
-    /// For all that came behind an offset.
-    SinceOffset,
 }
 
 impl Period {
     fn reaches(self, later: Duration) -> bool {
         match self {
-            Self::Longest | Self::SinceOffset => true,
+            Self::Longest => true,
             Self::Last(period) => period > later.saturating_add(MARGIN),
         }
     }
@@ -163,7 +160,7 @@ fn next_field<'a>(rest: &mut &'a [u8]) -> Option<Option<(u64, Value<'a>)>> {
     if rest.is_empty() {
         return Some(None);
     }
-    let tag = varint(rest)?;
+    let tag = tag(rest)?;
     let mut skip = |count: usize| {
         let (taken, left) = rest.split_at_checked(count)?;
         *rest = left;
@@ -181,7 +178,17 @@ fn next_field<'a>(rest: &mut &'a [u8]) -> Option<Option<(u64, Value<'a>)>> {
         5 => skip(4).map(|_| Value::Fixed)?,
         _ => return None,
     };
-    Some(Some((tag >> 3, value)))
+    Some(Some((u64::from(tag >> 3), value)))
+}
+
+/// A field's number and type, as every reader sees them: of what does not fit 32 bits, is written longer than it needs to be
+/// or names field 0, some take a part and others refuse all.
+fn tag(rest: &mut &[u8]) -> Option<u32> {
+    let before = rest.len();
+    let tag = u32::try_from(varint(rest)?).ok()?;
+    let needed = (u32::BITS - tag.leading_zeros()).div_ceil(7).max(1);
+    let is_exact = before - rest.len() == needed as usize;
+    (is_exact && tag >> 3 != 0).then_some(tag)
 }
 
 fn varint(rest: &mut &[u8]) -> Option<u64> {
@@ -353,9 +360,9 @@ mod tests {
             (Layout::V1, submission(&[id1.clone(), bytes(9, &minute)]), false),
             (Layout::V2, submission(&[bytes(5, &minute), id2.clone()]), false),
             (Layout::V2, submission(&[id2.clone(), bytes(5, b"")]), false),
-            // From an offset on, as text or as a number.
-            (Layout::V1, submission(&[id1.clone(), bytes(16, b"0012")]), true),
-            (Layout::V2, submission(&[id2.clone(), number(0x30)]), true),
+            // From an offset on, as text or as a number: it may lie ahead.
+            (Layout::V1, submission(&[id1.clone(), bytes(16, b"0012")]), false),
+            (Layout::V2, submission(&[id2.clone(), number(0x30)]), false),
             // What can be read in two ways.
             (Layout::V2, submission(&[id2.clone(), id2.clone()]), false),
             (Layout::V2, submission(&[id2.clone(), bytes(5, &day), bytes(5, &day)]), false),
@@ -372,6 +379,33 @@ mod tests {
         let body = submission(&[id2, bytes(5, &day)]);
         assert!(!is_recognised(Layout::V2, &body, Duration::from_secs(86400)));
         assert!(!is_recognised(Layout::V2, &body, Duration::MAX));
+    }
+
+    /// A reader that drops what is above 32 bits, or that takes a longer tag for the short one, would see another period.
+    #[test]
+    fn what_another_reader_may_see_otherwise_is_not_recognised() {
+        let id = bytes(3, b"pay-1");
+        let with = |tag: &[u8], value: &[u8]| {
+            is_recognised(Layout::V2, &submission(&[id.clone(), [tag, value].concat()]), Duration::ZERO)
+        };
+        for (tag, value, expect) in [
+            // Field 4, and the highest there is.
+            (&[0x22][..], &[0][..], true),
+            (&[0xFA, 0xFF, 0xFF, 0xFF, 0x0F], &[0], true),
+            // Field 5 and 2^32: some see a period of no time.
+            (&[0xAA, 0x80, 0x80, 0x80, 0x10], &[0], false),
+            (&[0xA2, 0x80, 0x80, 0x80, 0x10], &[0], false),
+            (&[0xA2, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01], &[0], false),
+            // Longer than it needs to be.
+            (&[0xA2, 0x00], &[0], false),
+            (&[0xAA, 0x80, 0x00], &[0], false),
+            // Field 0.
+            (&[0x02], &[0], false),
+            (&[0x00], &[7], false),
+        ] {
+            assert_eq!(with(tag, value), expect, "{tag:02X?}");
+        }
+        assert!(!is_recognised(Layout::V2, &body(&[&[0x8A, 0x00, 7][..], &id].concat()), Duration::ZERO));
     }
 
     #[test]

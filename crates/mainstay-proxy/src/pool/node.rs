@@ -33,9 +33,9 @@ pub(crate) struct Node {
     pub(crate) trial_taken: Cell<bool>,
     /// Whether what waits on it is still to be ended, since it went out.
     pub(crate) to_be_left: Cell<bool>,
-    /// Whether what waits on it is ended too when it merely says that it is not well: a replica that was demoted says so,
-    /// and another is to have its streams.
-    unwell_is_demoted: bool,
+    /// Whether what waits on it is ended too when it is merely not well, once another is in: that one was promoted in its
+    /// place.
+    has_successor: bool,
     /// Whether what runs on it is still to be ended, since the tenure it runs in is over.
     pub(crate) demoted: Cell<bool>,
     view: RefCell<NodeView>,
@@ -68,7 +68,7 @@ impl Node {
             in_flight: Cell::new(0),
             trial_taken: Cell::new(false),
             to_be_left: Cell::new(false),
-            unwell_is_demoted: pool.kind == Kind::Canton,
+            has_successor: pool.kind == Kind::Canton,
             demoted: Cell::new(false),
             view: RefCell::new(view.clone()),
             idle: RefCell::default(),
@@ -96,7 +96,7 @@ impl Node {
         if before != view.standing {
             let reason = |out| match out {
                 OutReason::Check | OutReason::Unresolved | OutReason::Off | OutReason::NotLeader => true,
-                OutReason::Unwell => self.unwell_is_demoted,
+                OutReason::Unwell => self.has_successor,
                 OutReason::Ejected | OutReason::NotReady => false,
             };
             self.to_be_left.set(matches!(view.standing, Standing::Out(out) if reason(out)));

@@ -25,7 +25,7 @@ use crate::counters::{Registry, WorkerCounters};
 use crate::http::Spares;
 use crate::params::AllOut;
 use crate::pool::{Limits, Node, Pool};
-use crate::view::{Event, Report, Snapshot, Standing};
+use crate::view::{Event, OutReason, Report, Snapshot, Standing};
 
 pub(crate) use accept::{Listening, Peer};
 pub(crate) use secure::{Sparing, told};
@@ -159,12 +159,13 @@ impl Worker {
         }
         pool.settle_leader();
         // Where all nodes are tried when all are out, nothing is gained by ending what waits on one of them before
-        // another is in.
+        // another is in. Nor ever where a node answers its checks: what it has may still come to a good end.
         let is_in = |node: &Node| matches!(node.standing(), Standing::In | Standing::Trial);
-        if pool.params.all_out == AllOut::Refuse || pool.nodes.iter().any(is_in) {
-            for node in pool.nodes.iter().filter(|node| node.to_be_left.take()) {
-                self.timers.raise_tagged(node.tag, NODE_OUT);
-            }
+        let another = pool.nodes.iter().any(is_in);
+        let refuse = pool.params.all_out == AllOut::Refuse;
+        let is_time = |node: &&Node| another || (refuse && node.standing() != Standing::Out(OutReason::Unwell));
+        for node in pool.nodes.iter().filter(is_time).filter(|node| node.to_be_left.take()) {
+            self.timers.raise_tagged(node.tag, NODE_OUT);
         }
     }
 

@@ -3,6 +3,7 @@
 mod calls;
 mod canton;
 mod cross;
+mod demoted;
 mod floods;
 mod kit;
 mod lost;
