@@ -19,6 +19,8 @@ pub(super) struct Pages {
     pub(super) streams: Vec<Track>,
     /// Commands that streams showed, and how often.
     pub(super) seen: HashMap<String, usize>,
+    /// How the last stream or try ended that did not go on.
+    pub(super) refused: Option<Status>,
 }
 
 /// One command.
@@ -53,7 +55,7 @@ pub(super) struct Track {
 impl Book {
     pub(super) fn new(streams: usize) -> Self {
         let streams = vec![Track::default(); streams];
-        Self { pages: Mutex::new(Pages { commands: HashMap::new(), streams, seen: HashMap::new() }) }
+        Self { pages: Mutex::new(Pages { commands: HashMap::new(), streams, seen: HashMap::new(), refused: None }) }
     }
 
     pub(super) fn pages(&self) -> MutexGuard<'_, Pages> {
@@ -68,6 +70,11 @@ impl Book {
     /// Streams that are open.
     pub fn open(&self) -> usize {
         self.pages().streams.iter().filter(|track| track.opened.len() > track.ended.len()).count()
+    }
+
+    /// The last word of a server, or of what became of a call, that ended a stream or a try: its code and message.
+    pub fn refused(&self) -> Option<String> {
+        self.pages().refused.as_ref().map(|status| format!("{:?}: {}", status.code, status.message))
     }
 
     /// Whether each command has its end.

@@ -70,7 +70,9 @@ impl Sender {
     }
 
     fn note(&self, id: &str, status: Status) {
-        if let Some(record) = self.book.pages().commands.get_mut(id) {
+        let mut pages = self.book.pages();
+        pages.refused = Some(status.clone());
+        if let Some(record) = pages.commands.get_mut(id) {
             record.failed.push(status);
         }
     }

@@ -101,14 +101,16 @@ async fn run(args: Args) -> Result<bool, String> {
     let plan = Plan { endpoint, streams: args.streams, rate: args.rate, user: args.user.clone(), timeout };
     let load = Load::start(plan);
     let ready = async || load.book().open() == args.streams && load.book().done() > 0;
-    crate::until("the streams do not open", STARTING, ready).await.map_err(|trouble| trouble.to_string())?;
+    let refused = || load.book().refused().unwrap_or_else(|| "no call has ended".to_owned());
+    let opened = crate::until("the streams do not open", STARTING, ready).await;
+    opened.map_err(|trouble| format!("{trouble}; the last call ended with {}", refused()))?;
     tokio::time::sleep(Duration::from_secs(args.seconds)).await;
     let struck = Struck { at: Instant::now(), timeout };
     strike(&args).await?;
     tokio::time::sleep(Duration::from_secs(args.seconds)).await;
     let back = async || load.book().open() == args.streams;
     if let Err(trouble) = crate::until("not all streams are open again", STARTING, back).await {
-        eprintln!("{trouble}");
+        eprintln!("canton-drill: {trouble}; the last call ended with {}", refused());
     }
     let book = load.finish().await;
     let verdict = Verdict::of(&book, &database, struck).await.map_err(|error| error.to_string())?;

@@ -35,7 +35,13 @@ pub(super) async fn keep(
 
 /// Reads it from where it was, once.
 async fn follow(channel: &Channel, book: &Book, number: usize, request: &mut CompletionStreamRequest) {
-    let Ok(mut stream) = channel.stream(path::COMPLETION_STREAM, request).await else { return };
+    let mut stream = match channel.stream(path::COMPLETION_STREAM, request).await {
+        Ok(stream) => stream,
+        Err(status) => {
+            book.pages().refused = Some(status);
+            return;
+        }
+    };
     if let Some(track) = book.pages().streams.get_mut(number) {
         track.opened.push(Instant::now());
     }
@@ -50,7 +56,9 @@ async fn follow(channel: &Channel, book: &Book, number: usize, request: &mut Com
             Err(status) => break status,
         }
     };
-    if let Some(track) = book.pages().streams.get_mut(number) {
+    let mut pages = book.pages();
+    pages.refused = Some(status.clone());
+    if let Some(track) = pages.streams.get_mut(number) {
         track.ended.push((Instant::now(), status));
     }
 }
