@@ -53,24 +53,50 @@ impl Trust {
             notes: Vec::new(),
         };
         let mut roots = RootCertStore::empty();
+        let mut known = Known::default();
         let mut faults = Vec::new();
         for path in &self.ca {
-            if let Err(fault) = anchors.add_file(path, &mut roots) {
+            if let Err(fault) = anchors.add_file(path, &mut roots, &mut known) {
                 faults.push(fault);
             }
         }
         for path in &self.crl {
-            if let Err(fault) = anchors.add_lists(path) {
+            if let Err(fault) = anchors.add_lists(path, &mut known) {
                 faults.push(fault);
             }
         }
         anchors.roots = Arc::new(roots);
+        if !self.crl.is_empty() {
+            anchors.notes.extend(known.listless());
+        }
         if faults.is_empty() { Ok(anchors) } else { Err(faults) }
     }
 }
 
+/// Who the anchors are, and whose lists there are.
+#[derive(Default)]
+struct Known {
+    /// Each anchor's file, block, line and subject.
+    anchors: Vec<(PathBuf, usize, usize, String)>,
+    issuers: Vec<String>,
+}
+
+impl Known {
+    /// Notes on anchors whose own list is missing, so that it is not known of anything they issued whether it was revoked.
+    fn listless(self) -> impl Iterator<Item = Fault> {
+        let bare = self.anchors.into_iter().filter(move |(.., subject)| !self.issuers.contains(subject));
+        bare.map(|(path, block, line, subject)| {
+            let message = format!(
+                "is the anchor \"{subject}\", of which `crl` has no list: every certificate is refused that leads to no other"
+            );
+            let help = "add its list; or, where the lists are an intermediate authority's, name that one as the anchor";
+            Fault::of(&path, message, help).at(block, line)
+        })
+    }
+}
+
 impl Anchors {
-    fn add_file(&mut self, path: &Path, roots: &mut RootCertStore) -> Result<(), Fault> {
+    fn add_file(&mut self, path: &Path, roots: &mut RootCertStore, known: &mut Known) -> Result<(), Fault> {
         let now = seconds_now();
         for (block, certificate) in chain(path)? {
             let added = roots.add(CertificateDer::from(block.der));
@@ -84,11 +110,12 @@ impl Anchors {
                 self.notes.push(Fault::of(path, message, help).at(block.number, block.line));
             }
             self.shown.push(Shown::of(path, &certificate));
+            known.anchors.push((path.to_owned(), block.number, block.line, certificate.subject));
         }
         Ok(())
     }
 
-    fn add_lists(&mut self, path: &Path) -> Result<(), Fault> {
+    fn add_lists(&mut self, path: &Path, known: &mut Known) -> Result<(), Fault> {
         let text = files::read(path)?;
         let mut any = false;
         for block in blocks(path, &text)?.into_iter().filter(|block| block.label.ends_with("CRL")) {
@@ -101,6 +128,7 @@ impl Anchors {
                 let help = "have a new one issued; until then nobody whose issuer it is of is let in";
                 return Err(block.fault(path, "is a revocation list that has expired", help));
             }
+            known.issuers.push(list.issuer().to_string());
             if let Some(next) = next {
                 let subject = format!("revocation list of {}", list.issuer());
                 let begun = list.last_update().timestamp();

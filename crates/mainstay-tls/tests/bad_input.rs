@@ -178,6 +178,8 @@ fn anchors_and_lists() {
     for (ca, crl, expect) in [
         ("root.crt", &[][..], ""),
         ("middle.crt", &["good.crl"], ""),
+        ("root.crt", &["good.crl"], "note: "),
+        ("root.crt", &["good.crl"], "of which `crl` has no list: every certificate is refused that leads to no other"),
         ("old-root.crt", &[], "note: "),
         ("old-root.crt", &[], "is the anchor \"old root\", which has expired"),
         ("empty", &[], "fault: "),

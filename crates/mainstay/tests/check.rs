@@ -69,6 +69,36 @@ fn a_socket_without_a_directory_is_noted() {
 }
 
 #[test]
+fn calls_that_nobody_can_make_are_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.toml");
+    let noted = |kind: &str, http2: &str, act: &str| {
+        let pool = format!("[pool.p]\nnodes = [\"10.0.0.1:4001\"]\n{kind}\n");
+        let listen = format!("[listen.l]\nat = \":1001\"\n{http2}\n{act}\n");
+        let admin = format!("[admin]\nat = \"unix:{}/admin.sock\"\n", dir.path().display());
+        std::fs::write(&file, admin + &pool + &listen).unwrap();
+        let output = mainstay(&["check", file.to_str().unwrap()]);
+        let noted = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{noted}{}", String::from_utf8_lossy(&output.stdout));
+        noted.contains("calls of gRPC come over HTTP/2, and every client that speaks it is answered 505 here")
+    };
+    let canton = "kind = \"canton\"";
+    for (kind, http2, act, expect) in [
+        ("", "http2 = false", "to = \"grpc://p\"", true),
+        ("", "http2 = false", "routes = [{ path = \"/a\", to = \"grpc://p\" }]", true),
+        (canton, "http2 = false", "to = \"http2://p\"", true),
+        (canton, "http2 = false", "to = \"grpc://p\"", true),
+        // Clients of HTTP/1 may be carried on over HTTP/2.
+        ("", "http2 = false", "to = \"http2://p\"", false),
+        ("", "http2 = false", "to = \"http://p\"", false),
+        (canton, "http2 = \"only\"", "to = \"grpc://p\"", false),
+        (canton, "", "to = \"grpc://p\"", false),
+    ] {
+        assert_eq!(noted(kind, http2, act), expect, "{kind} {http2} {act}");
+    }
+}
+
+#[test]
 fn a_missing_file_is_told() {
     let output = mainstay(&["check", "examples/none.toml"]);
     let found = String::from_utf8(output.stdout).unwrap();

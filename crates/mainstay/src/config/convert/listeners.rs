@@ -8,7 +8,7 @@ use mainstay_proxy::params::{At, Http, Http2, Listener, Service, Site, Tcp};
 use super::target::{self, Scheme};
 use super::{Cx, Rules, act, address, agree, databases, http, or, owner, tls};
 use crate::config::defaults;
-use crate::config::typed::{Listen, Span, Spanned};
+use crate::config::typed::{Listen, Maybe, Span, Spanned};
 
 /// The listeners of a plan, and where each was typed.
 pub(super) struct Built {
@@ -56,7 +56,9 @@ pub(super) fn convert(cx: &mut Cx<'_>, rules: &mut Rules) -> Built {
             let _ = rules.limit(cx, &Some(other));
         }
         let access_log = or(agree::first_of(cx, &group.members, "access_log", |listen| &listen.access_log), true);
-        let http2 = or(agree::first_of(cx, &group.members, "http2", |listen| &listen.http2), Http2::default());
+        let http2 = agree::first_of(cx, &group.members, "http2", |listen| &listen.http2);
+        callless(cx, &group.members, http2);
+        let http2 = or(http2, Http2::default());
         let backlog = agree::agreed(cx, &group.members, "backlog", |listen| &listen.backlog);
         let backlog = cx.positive(backlog, "a backlog", "1", defaults::BACKLOG);
         let name = listener_name(first, &group.place);
@@ -83,6 +85,27 @@ pub(super) fn convert(cx: &mut Cx<'_>, rules: &mut Rules) -> Built {
         built.listeners.push(Listener { name: name.into(), at, backlog, max_connections, tls, service });
     }
     built
+}
+
+/// Notes calls of gRPC that nobody can make, since none of the address's clients may speak HTTP/2.
+fn callless(cx: &mut Cx<'_>, members: &[Member<'_>], http2: Maybe<Http2>) {
+    let Some(refused) = http2.filter(|http2| http2.value == Http2::Refused) else { return };
+    let kinds = |to: &Spanned<String>| {
+        let pool = to.value.strip_prefix("http2://")?.split([':', '/']).next()?;
+        cx.config.pools.iter().find(|(name, _)| name.value == pool)?.1.kind.clone()
+    };
+    let is_grpc = |to: &&Spanned<String>| ["grpc://", "grpcs://"].iter().any(|scheme| to.value.starts_with(scheme));
+    let tos = |member: &Member<'_>| {
+        let routes = member.listen.routes.iter().filter_map(|route| route.value.action.to.clone());
+        member.listen.action.to.iter().cloned().chain(routes).collect::<Vec<_>>()
+    };
+    let called = members.iter().flat_map(tos).find(|to| is_grpc(&to) || kinds(to).is_some());
+    if let Some(to) = called {
+        cx.report
+            .note(refused.span, "calls of gRPC come over HTTP/2, and every client that speaks it is answered 505 here")
+            .help("leave `http2` out, or write \"only\"")
+            .see(to.span, "where the calls would go");
+    }
 }
 
 fn groups<'c>(cx: &mut Cx<'c>) -> Vec<Group<'c>> {
