@@ -88,10 +88,12 @@ impl Tls {
                 let room = space.get_mut(held..).unwrap_or_default();
                 let came = ready!(socket.poll_read(cx, room))?;
                 Poll::Ready(engine.take(space, held, came, buf))
-            }))?;
+            }));
+            // Also after a fault: the peer is to hear of it.
             if engine.try_flush(socket).is_err() {
                 engine.forget_wire();
             }
+            let came = came?;
             if came > 0 {
                 return Poll::Ready(Ok(came));
             }

@@ -100,6 +100,26 @@ async fn an_end_without_farewell_is_an_error() {
 }
 
 #[tokio::test]
+async fn whoever_breaks_the_protocol_later_hears_of_it() {
+    bounded(async {
+        let Configs { server, client } = configs();
+        let (near, far) = sockets().await;
+        let Stream::Tcp(near) = near else { unreachable!("it is TCP") };
+        let mut copy = near.into_std().unwrap();
+        let own = Stream::Tcp(TcpStream::from_std(copy.try_clone().unwrap()).unwrap());
+        let (near, far) = tokio::join!(Tls::connect(own, client, localhost()), Tls::accept(far, server));
+        let (mut near, mut far) = (near.unwrap(), far.unwrap());
+        // None of them can be decrypted.
+        let record = [b"\x17\x03\x03\x00\x13".as_slice(), &[7; 19]].concat();
+        std::io::Write::write_all(&mut copy, &record.repeat(2)).unwrap();
+        assert_eq!(read(&mut far).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        drop(far);
+        assert_eq!(read(&mut near).await.unwrap_err().kind(), io::ErrorKind::InvalidData, "an alert and no plain end");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_the_peer_does_not_take_waits_and_arrives() {
     bounded(async {
         let (mut near, mut far) = pair().await;
