@@ -45,8 +45,8 @@ impl fmt::Display for StartError {
         match self {
             Self::Twice { name, pid, file } => write!(
                 f,
-                "guard `{name}` runs already on this machine, in process {pid} (it holds {}): end that one, or give \
-                 this one another name",
+                "guard `{name}` runs already on this machine, in process {pid} (it holds {}): end that one, or name \
+                 the table of this one otherwise: [guard.ANOTHER]",
                 file.display()
             ),
             Self::Leftovers { name, pids } => {

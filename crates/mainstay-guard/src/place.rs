@@ -70,9 +70,13 @@ impl FromStr for Place {
     }
 }
 
-/// The space that process ids of this program mean something in.
+/// The space that process ids of this program, and the times at which they began, mean something in. The machine's name
+/// belongs to it, for a machine that was copied while it ran is told from its original by nothing else.
 fn space() -> String {
-    std::fs::read_link("/proc/self/ns/pid").map_or_else(|_| "-".to_owned(), |link| link.display().to_string())
+    let of = |what: &str| std::fs::read_link(format!("/proc/self/ns/{what}"));
+    let of = |what| of(what).map_or_else(|_| "-".to_owned(), |link| link.display().to_string());
+    let host = rustix::system::uname().nodename().to_string_lossy().replace(char::is_whitespace, "_");
+    format!("{}/{}/{host}", of("pid"), of("time"))
 }
 
 #[cfg(test)]

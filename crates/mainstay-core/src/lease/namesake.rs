@@ -11,7 +11,8 @@
 //!
 //! While it asks, a member has a record of its own, under a name that says so, which no other takes for a member that
 //! could do anything. Of two that ask at the same time, each writes before it reads, so at least one sees the other. The
-//! one with the lower instance goes on, and the other waits until that one has begun, and is refused.
+//! one that has waited for a renewal says so, and goes before one that has not: who is refused and comes again, with
+//! another instance, does not overtake it. Else the one with the lower instance goes on. The other is refused.
 //!
 //! This is outside [`super::Machine`]: it guards people against a mistake, not the lease against two holders, and what it
 //! does not see at the start (the store was away) is told by the machine's notice later.
@@ -30,6 +31,8 @@ pub struct Namesake {
     pub instance: Nonce,
     /// It asks, too, and has not begun.
     pub asks: bool,
+    /// It has asked for as long as [`NameWatch::is_patient`] says.
+    pub patient: bool,
     /// It wrote last that it holds the lease.
     pub holds: bool,
     /// When it wrote last, by the store's clock.
@@ -89,6 +92,7 @@ pub enum Verdict {
 pub struct NameWatch {
     me: Nonce,
     ttl: Duration,
+    renew: Duration,
     begun: Option<Moment>,
     records: BTreeMap<Nonce, Watched>,
     tenure: Option<(Nonce, Watched)>,
@@ -99,15 +103,30 @@ pub struct NameWatch {
 struct Watched {
     last: i64,
     changes: u32,
-    /// The last step, by the own clock.
+    /// When that was seen, by the own clock.
     since: Moment,
+    /// How old it was then, by the store's clock.
+    age: Duration,
 }
 
 impl NameWatch {
     /// A watch of the member with these terms.
     #[must_use]
     pub fn new(terms: &Terms) -> Self {
-        Self { me: terms.me.instance, ttl: terms.ttl, begun: None, records: BTreeMap::new(), tenure: None }
+        Self {
+            me: terms.me.instance,
+            ttl: terms.ttl,
+            renew: terms.renew,
+            begun: None,
+            records: BTreeMap::new(),
+            tenure: None,
+        }
+    }
+
+    /// Whether it has waited for so long at `now` that who begins to ask later does not go before it.
+    #[must_use]
+    pub fn is_patient(&self, now: Moment) -> bool {
+        self.begun.is_some_and(|begun| now.since(begun) >= self.renew)
     }
 
     /// Judges what was read at `now`.
@@ -132,16 +151,18 @@ impl NameWatch {
     }
 
     fn namesake(&mut self, it: &Namesake, first: bool, now: Moment) -> Verdict {
-        match it.life {
-            Life::Dead => return Verdict::Alone,
-            Life::Lives if !it.asks => return Verdict::Taken(Some(it.instance)),
-            Life::Lives | Life::Unknown => (),
+        if it.life == Life::Lives && !it.asks {
+            return Verdict::Taken(Some(it.instance));
         }
         let ends = wait(self.ttl);
         let (last, changes) = (it.seen.0, u32::from(!first));
-        let known = self.records.entry(it.instance).or_insert(Watched { last, changes, since: back(now, it.age) });
-        match known.judge(last, ends, now) {
-            Verdict::Taken(_) if it.asks && it.instance > self.me => Verdict::Wait(now + ends),
+        // Whoever has not waited comes after those that have.
+        let goes_first = (!self.is_patient(now), self.me) < (!it.patient, it.instance);
+        let fresh = Watched { last, changes, since: now, age: it.age };
+        match self.records.entry(it.instance).or_insert(fresh).judge(last, ends, now) {
+            Verdict::Taken(_) if it.asks && goes_first => Verdict::Wait(now + ends),
+            // What changes lives, whatever this machine knows: it may be a copy of the one it ran on.
+            Verdict::Wait(_) if it.life == Life::Dead => Verdict::Alone,
             Verdict::Taken(_) => Verdict::Taken(Some(it.instance)),
             verdict => verdict,
         }
@@ -154,30 +175,31 @@ impl NameWatch {
             return Verdict::Alone;
         };
         let mut holders = look.namesakes.iter().filter(|it| it.holds).peekable();
-        if holders.peek().is_some() && holders.all(|holder| holder.life == Life::Dead) {
-            return Verdict::Alone;
-        }
+        let is_dead = holders.peek().is_some() && holders.all(|holder| holder.life == Life::Dead);
         let last = i64::try_from(tenure.seq).unwrap_or(i64::MAX);
-        let fresh = || (tenure.nonce, Watched { last, changes: 0, since: back(now, tenure.age) });
+        let fresh = || (tenure.nonce, Watched { last, changes: 0, since: now, age: tenure.age });
         let (nonce, known) = self.tenure.get_or_insert_with(fresh);
         if *nonce != tenure.nonce {
             // Somebody took it under this name, and lives.
             return Verdict::Taken(None);
         }
-        known.judge(last, wait(tenure.ttl.max(self.ttl)), now)
+        match known.judge(last, wait(tenure.ttl.max(self.ttl)), now) {
+            Verdict::Wait(_) if is_dead => Verdict::Alone,
+            verdict => verdict,
+        }
     }
 }
 
 impl Watched {
     fn judge(&mut self, last: i64, ends: Duration, now: Moment) -> Verdict {
         if self.last != last {
-            (self.last, self.since) = (last, now);
+            (self.last, self.since, self.age) = (last, now, Duration::ZERO);
             self.changes += 1;
         }
         if self.changes >= CHANGES_OF_THE_LIVING {
             return Verdict::Taken(None);
         }
-        let until = self.since + ends;
+        let until = self.since + ends.saturating_sub(self.age);
         if until > now { Verdict::Wait(until) } else { Verdict::Alone }
     }
 }
@@ -196,10 +218,6 @@ fn wait(ttl: Duration) -> Duration {
     ttl + ttl / Terms::DRIFT_DIVISOR
 }
 
-fn back(now: Moment, age: Duration) -> Moment {
-    Moment::from_nanos(now.since(Moment::ZERO + age).as_nanos().try_into().unwrap_or(u64::MAX))
-}
-
 /// The last step of a dead one may be seen late; two cannot.
 const CHANGES_OF_THE_LIVING: u32 = 2;
 /// So many times `ttl` others that ask are waited for.
@@ -214,7 +232,7 @@ mod tests {
     use super::*;
 
     /// A script of looks, `MILLIS: RECORD...`, and after `=` what is said: `alone`, `taken INSTANCE`, `taken`, or until
-    /// when to wait. A record is `INSTANCE@SEEN`, both in milliseconds by one clock, with `?` if it asks, `h` if it
+    /// when to wait. A record is `INSTANCE@SEEN`, both in milliseconds by one clock, with `?` if it asks, `p` if it is patient, `h` if it
     /// holds, `+` and `-` for what this machine knows; `#SEQ@SEEN` is a tenure. The own instance is 5, `ttl` 3 s.
     fn check(script: &str) {
         let me = Identity { name: "a".into(), instance: Nonce(5), priority: 1 };
@@ -240,8 +258,9 @@ mod tests {
                     _ => Life::Unknown,
                 };
                 look.namesakes.push(Namesake {
-                    instance: Nonce(what.trim_end_matches(['?', 'h', '+', '-']).parse().unwrap()),
+                    instance: Nonce(what.trim_end_matches(['?', 'p', 'h', '+', '-']).parse().unwrap()),
                     asks: what.contains('?'),
+                    patient: what.contains('p'),
                     holds: what.contains('h'),
                     seen: Stamp(i64::try_from(seen).unwrap()),
                     age,
@@ -264,6 +283,7 @@ mod tests {
         check("10000: 1@5000 = alone");
         check("10000: #7@5000 = alone");
         check("10000: 1-@9999 2h-@9998 #7@9999 = alone");
+        check("5000: 1@0 = alone");
     }
 
     #[test]
@@ -271,6 +291,11 @@ mod tests {
         check("10000: 1@9500 = 12530\n 10100: 1@10050 = 13130\n 10900: 1@10050 = 13130\n 11100: 1@11050 = taken 1");
         check("10000: 1h@6000 #7@9500 = 12530\n 10600: #8@10500 = 13630\n 11600: #9@11500 = taken");
         check("10000: 1+@9999 = taken 1");
+        // The machine takes it for dead, for it is a copy of the one that it runs on.
+        check("10000: 1-@9999 2@9000 = 12030\n 10200: 1-@10100 2@9000 = 12030\n 11200: 1-@11100 2@9000 = taken 1");
+        check(
+            "10000: 1h-@9999 2@9000 #7@9999 = 12030\n 10200: 1h-@9999 2@9000 #8@10100 = 12030\n 11200: 1h-@9999 2@9000 #9@11100 = taken",
+        );
         check("10000: = alone\n 10100: 1@10050 = 13080\n 10200: 1@10150 = taken 1");
     }
 
@@ -289,5 +314,8 @@ mod tests {
         check("10000: 7?@9999 = 13029\n 10100: 7?@10099 = 13130\n 10200: 7?@10199 = 13230\n 10300: 7@10299 = taken 7");
         check("10000: 7?+@9999 = 13029\n 13100: 7?@9999 = alone");
         check("10000: 7?@9999 = 13029\n 22100: 7?@22000 = alone");
+        check("10000: 7?@9999 = 13029\n 10100: 7?p@10099 = 13130\n 10200: 7?p@10199 = taken 7");
+        check("10000: 1@9999 = 13029\n 11100: 3?@11099 1@9999 = 14129\n 11200: 3?@11199 1@9999 = 14230");
+        check("10000: 1@9999 = 13029\n 11100: 3?@11099 1@9999 = 14129\n 11200: 3?p@11199 1@9999 = taken 3");
     }
 }

@@ -113,6 +113,9 @@ pub struct Member {
     pub state: String,
     /// How long ago it looked.
     pub ago_s: f64,
+    /// It is this program itself. Another may have its name by mistake.
+    #[serde(default)]
+    pub own: bool,
 }
 
 /// A guarded child.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mainstay_core::lease::{Member, MemberState, Nonce};
 
 use super::document;
+use crate::run::leases::namesakes::{ASKING, WAITING};
 
 /// Who looks at the members, and when.
 pub(super) struct Look {
@@ -32,7 +33,9 @@ impl Look {
 /// one of them must be renamed.
 pub(super) fn show(all: &[Member], look: &Look) -> Vec<document::Member> {
     let is_gone = |member: &Member| look.is_gone(member);
-    let mut kept: Vec<&Member> = all.iter().collect();
+    // Who is about to begin leaves no trace once it is gone: it was refused, or has begun under its name.
+    let left_no_trace = |it: &Member| is_gone(it) && [ASKING, WAITING].iter().any(|what| it.name.ends_with(what));
+    let mut kept: Vec<&Member> = all.iter().filter(|it| !left_no_trace(it)).collect();
     kept.sort_by_key(|member| (member.name.clone(), is_gone(member), member.age));
     let mut last = None;
     kept.retain(|member| {
@@ -58,6 +61,7 @@ fn one(member: &Member, look: &Look, is_gone: bool) -> document::Member {
         priority: member.priority,
         state: state.to_owned(),
         ago_s: ago.as_secs_f64(),
+        own,
     }
 }
 

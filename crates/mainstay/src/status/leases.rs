@@ -8,7 +8,7 @@ pub(super) fn table(leases: &[Lease]) -> Table {
     let mut table = Table::new(&["LEASE", "HOLDER", "PHASE", "TOKEN", "TIER", "CHILD", "FOR", "LEFT", "WHY"]);
     for lease in leases {
         table.row(head(lease));
-        lease.members.iter().for_each(|one| table.row(member(lease, one)));
+        lease.members.iter().for_each(|one| table.row(member(one)));
     }
     table
 }
@@ -69,6 +69,9 @@ fn why(lease: &Lease) -> Vec<String> {
     if !lease.members.iter().any(|member| member.priority > 0 && member.state != "gone") && lease.fresh {
         why.push("nobody guards it".to_owned());
     }
+    if lease.members.iter().any(|it| it.name == lease.me && !it.own && it.state != "gone") {
+        why.push(format!("ANOTHER MEMBER IS CALLED {} AS WELL: give each a name of its own", lease.me));
+    }
     if let Some(child) = &lease.child {
         why.extend(child.reason.clone());
         why.extend(child.trouble.clone());
@@ -76,7 +79,7 @@ fn why(lease: &Lease) -> Vec<String> {
     why
 }
 
-fn member(lease: &Lease, one: &Member) -> Vec<Cell> {
+fn member(one: &Member) -> Vec<Cell> {
     let state = Cell::left(&one.state);
     let state = match one.state.as_str() {
         "holder" => state.good(),
@@ -86,7 +89,7 @@ fn member(lease: &Lease, one: &Member) -> Vec<Cell> {
     };
     let own = match one.state.as_str() {
         "gone" => format!("last seen {} ago", span(one.ago_s)),
-        _ if one.name == lease.me => "this one".to_owned(),
+        _ if one.own => "this one".to_owned(),
         _ => format!("seen {} ago", span(one.ago_s)),
     };
     let priority = match one.priority {

@@ -1,6 +1,6 @@
 //! The leases of this program: one store, a keeper for each lease, and a guard where a child is guarded.
 
-mod namesakes;
+pub(crate) mod namesakes;
 mod params;
 mod paused;
 

@@ -40,7 +40,8 @@ async fn alone(store: Arc<dyn Store>, terms: Terms) -> Result<(), String> {
     let begun = boot();
     let mut waits = false;
     loop {
-        let (verdict, records) = match read(&*store, &terms, waits).await {
+        let patient = watch.is_patient(boot());
+        let (verdict, records) = match read(&*store, &terms, waits, patient).await {
             Ok((look, records)) => (watch.look(&look, boot()), records),
             Err(_) if waits && boot().since(begun) < terms.ttl.saturating_mul(2) => {
                 tokio::time::sleep(NameWatch::pause(&terms)).await;
@@ -72,10 +73,15 @@ async fn alone(store: Arc<dyn Store>, terms: Terms) -> Result<(), String> {
 }
 
 /// Writes that this member is about to begin, and reads who else has its name.
-async fn read(store: &dyn Store, terms: &Terms, again: bool) -> Result<(NameLook, Vec<Presence>), Failure> {
-    let asking: Name = format!("{} {ASKING}", terms.me.name).into();
+async fn read(
+    store: &dyn Store,
+    terms: &Terms,
+    again: bool,
+    patient: bool,
+) -> Result<(NameLook, Vec<Presence>), Failure> {
+    let [asking, waiting] = [ASKING, WAITING].map(|what| Name::from(format!("{} {what}", terms.me.name)));
     let me = Member {
-        name: asking.clone(),
+        name: if patient { waiting.clone() } else { asking.clone() },
         instance: terms.me.instance,
         priority: 0,
         state: MemberState::Unfit,
@@ -86,12 +92,13 @@ async fn read(store: &dyn Store, terms: &Terms, again: bool) -> Result<(NameLook
     let (Answer::Done { row, clock, .. } | Answer::Overtaken { row, clock, .. }) =
         store.ask(&terms.lease, Request::Look { me }, timeout).await?;
     let records = store.presences(&terms.lease).await?;
-    let is_namesake =
-        |it: &Presence| (it.name == terms.me.name || it.name == asking) && it.instance != terms.me.instance;
+    let names = [&terms.me.name, &asking, &waiting];
+    let is_namesake = |it: &Presence| names.contains(&&it.name) && it.instance != terms.me.instance;
     let records: Vec<Presence> = records.into_iter().filter(is_namesake).collect();
     let namesakes = records.iter().map(|it| Namesake {
         instance: it.instance,
-        asks: it.name == asking,
+        asks: it.name != terms.me.name,
+        patient: it.name == waiting,
         holds: it.holds,
         seen: it.seen,
         age: it.age,
@@ -132,7 +139,7 @@ fn whereabouts(records: &[Presence], who: Option<Nonce>) -> String {
 fn sentence(lease: &Name, name: &Name, who: Option<Nonce>, records: &[Presence]) -> String {
     let lives = |it: &Presence| place(it).is_some_and(|place| place.life() == Life::Lives);
     let here = records.iter().any(|it| lives(it) && who.is_none_or(|who| who == it.instance));
-    let runs = if here { "runs already on this machine" } else { "lives already" };
+    let runs = if here { "runs already" } else { "lives already" };
     format!(
         "lease {lease}: a Mainstay called `{name}` {runs} ({}): end that one, or give this one another name, by `name` in its \
          [guard.NAME] or by --name",
@@ -141,6 +148,8 @@ fn sentence(lease: &Name, name: &Name, who: Option<Nonce>, records: &[Presence])
 }
 
 /// Behind the name of a member that asks: it is no member yet.
-const ASKING: &str = "(starts)";
+pub(crate) const ASKING: &str = "(starts)";
+/// The same, once it has waited for a while.
+pub(crate) const WAITING: &str = "(waits)";
 /// How long is waited at least for a store that is not there yet: a connection takes several steps.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
