@@ -217,7 +217,7 @@ impl Machine {
         match &self.standing {
             Standing::Held { kill_at, .. } | Standing::Frozen { kill_at, .. } if now >= *kill_at => Standing::Without,
             Standing::Held { tenure, until, kill_at } if now >= *until => {
-                Standing::Frozen { tenure: tenure.clone(), kill_at: *kill_at }
+                Standing::Frozen { tenure: tenure.clone(), until: None, kill_at: *kill_at }
             }
             standing => standing.clone(),
         }

@@ -62,7 +62,7 @@ impl Running {
                     self.allow(*until, *kill_at, now, out);
                 }
             }
-            Standing::Frozen { tenure, kill_at } if tenure.nonce == self.tenure.nonce && rules.freeze && !stops => {
+            Standing::Frozen { tenure, kill_at, .. } if tenure.nonce == self.tenure.nonce && rules.freeze && !stops => {
                 self.freeze(*kill_at, now, out);
             }
             Standing::Yield { tenure, until }

@@ -149,10 +149,22 @@ fn deadlines_hold_without_news() {
 #[test]
 fn only_the_same_tenure_is_thawed() {
     let mut bench = Bench::ready(rules());
-    bench.order(Standing::Frozen { tenure: tenure(1), kill_at: bench.at(3000) }, "freeze 3000", ChildState::Frozen);
-    bench.order(Standing::Frozen { tenure: tenure(2), kill_at: bench.at(3000) }, "kill", ChildState::Stopping);
+    bench.order(
+        Standing::Frozen { tenure: tenure(1), until: None, kill_at: bench.at(3000) },
+        "freeze 3000",
+        ChildState::Frozen,
+    );
+    bench.order(
+        Standing::Frozen { tenure: tenure(2), until: None, kill_at: bench.at(3000) },
+        "kill",
+        ChildState::Stopping,
+    );
     let mut bench = Bench::ready(rules());
-    bench.order(Standing::Frozen { tenure: tenure(1), kill_at: bench.at(3000) }, "freeze 3000", ChildState::Frozen);
+    bench.order(
+        Standing::Frozen { tenure: tenure(1), until: None, kill_at: bench.at(3000) },
+        "freeze 3000",
+        ChildState::Frozen,
+    );
     bench.hold(2, 2500, 3500, "kill", ChildState::Stopping);
     bench.check(Event::Ended(Ending::Signal(9)), "run child 2500 3500", ChildState::Starting);
     // A token may grow within a tenure, when a promoted database has lost nothing.
@@ -188,7 +200,11 @@ fn yields_within_the_grace() {
     bench.next(1100, "kill", ChildState::Stopping);
     let mut bench = Bench::ready(rules());
     yields(&mut bench, 9000, "stop 1100");
-    bench.order(Standing::Frozen { tenure: tenure(1), kill_at: bench.at(3000) }, "kill", ChildState::Stopping);
+    bench.order(
+        Standing::Frozen { tenure: tenure(1), until: None, kill_at: bench.at(3000) },
+        "kill",
+        ChildState::Stopping,
+    );
     let mut bench = Bench::ready(rules());
     bench.next(2000, "freeze 3000", ChildState::Frozen);
     yields(&mut bench, 9000, "stop 2100");
@@ -221,7 +237,7 @@ fn starts_again_and_then_gives_up() {
 fn a_pause_does_not_start_anything() {
     let mut bench = Bench::ready(rules());
     bench.check(failed(), "", ChildState::Gone);
-    bench.order(Standing::Frozen { tenure: tenure(1), kill_at: bench.at(3000) }, "", ChildState::Gone);
+    bench.order(Standing::Frozen { tenure: tenure(1), until: None, kill_at: bench.at(3000) }, "", ChildState::Gone);
     bench.next(1010, "", ChildState::Gone);
     bench.hold(1, 2000, 3000, "run child 2000 3000", ChildState::Starting);
     let mut bench = Bench::ready(rules());
@@ -242,7 +258,11 @@ fn a_child_that_is_late_is_killed_and_handed_over() {
     bench.check(Event::Ended(Ending::Signal(9)), "", ChildState::Gone);
     bench.next(1510, "run child 9000 9000", ChildState::Starting);
     // Being frozen does not count.
-    bench.order(Standing::Frozen { tenure: tenure(1), kill_at: bench.at(9000) }, "freeze 9000", ChildState::Frozen);
+    bench.order(
+        Standing::Frozen { tenure: tenure(1), until: None, kill_at: bench.at(9000) },
+        "freeze 9000",
+        ChildState::Frozen,
+    );
     bench.now = 2500;
     bench.hold(1, 9000, 9000, "allow 9000 9000", ChildState::Starting);
     bench.next(3000, "kill", ChildState::Stopping);

@@ -64,6 +64,8 @@ pub enum Happening {
         /// For whom, if for somebody.
         next: Option<Name>,
     },
+    /// The child is killed while it was about to end in order: the store was lost, and another database may take its place.
+    CutShort,
     /// The successor was lost before the child was touched: the tenure goes on.
     Stayed(Name),
     /// The lease was given up.
@@ -272,6 +274,9 @@ impl fmt::Display for Happening {
             Self::Carried { tenure } => write!(f, "goes on as {} in the promoted database", tenure.token),
             Self::Yielding { why, next: Some(next) } => write!(f, "gives the lease up for {next}: {why}"),
             Self::Yielding { why, next: None } => write!(f, "gives the lease up: {why}"),
+            Self::CutShort => f.write_str(
+                "child killed before it could end in order: the store was lost, and another may be promoted in its place",
+            ),
             Self::Stayed(why) => write!(f, "keeps the lease after all: {why}"),
             Self::Given { next: Some(next), drain, stop } => {
                 write!(f, "gave the lease up for {next}: drained in {}, stopped in {}", Span(*drain), Span(*stop))
@@ -338,6 +343,7 @@ impl Happening {
             | Self::Lost(_)
             | Self::Carried { .. }
             | Self::Yielding { .. }
+            | Self::CutShort
             | Self::Stayed(_)
             | Self::Given { .. } => Ok(()),
         }

@@ -47,10 +47,13 @@ pub enum Standing {
         /// Then it is killed.
         kill_at: Moment,
     },
-    /// The same tenure, but nothing was heard from the store in time: the child is to be frozen now.
+    /// The same tenure, but it is to be confirmed: the child is to be frozen now.
     Frozen {
         /// Which tenure.
         tenure: Tenure,
+        /// Until then without further news what others have begun in the tenure may go on, if it remembers nothing beyond
+        /// this history: the store was lost, and nothing else is in doubt. `None`: nothing may.
+        until: Option<Moment>,
         /// Then it is killed.
         kill_at: Moment,
     },

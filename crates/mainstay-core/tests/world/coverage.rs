@@ -62,6 +62,7 @@ pub(crate) fn told(happening: &Happening) -> &'static str {
         Happening::Lost(loss) => lost(loss),
         Happening::Carried { .. } => "carried",
         Happening::Yielding { .. } => "yielding",
+        Happening::CutShort => "cut short",
         Happening::Stayed(_) => "stayed",
         Happening::Given { .. } => "given",
         Happening::HolderIs { .. } => "holder is",

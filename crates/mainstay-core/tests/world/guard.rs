@@ -175,7 +175,7 @@ impl Guard {
                 self.good_until = Some(*until);
                 self.hold(tenure.nonce, here < *until, &mut doing);
             }
-            Standing::Frozen { tenure, kill_at } => {
+            Standing::Frozen { tenure, kill_at, .. } => {
                 self.kill_at = Some(*kill_at);
                 self.freeze(tenure.nonce);
             }

@@ -133,7 +133,7 @@ fn standing_of(line: &str) -> Option<Standing> {
         }
         "frozen" => {
             let kill_at = moment()?;
-            Standing::Frozen { tenure: tenure(number()?), kill_at }
+            Standing::Frozen { tenure: tenure(number()?), until: None, kill_at }
         }
         "yield" => {
             let until = moment()?;

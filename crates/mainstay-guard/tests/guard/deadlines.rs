@@ -74,7 +74,7 @@ async fn frozen_and_thawed() {
         rig.place.beating(ORPHANS).await;
         let ids: Vec<u32> = rig.place.beats().iter().map(|beat| beat.pid).collect();
         // The keeper says so.
-        rig.order(Standing::Frozen { tenure: tenure(1), kill_at: clock::boot() + BOUND });
+        rig.order(Standing::Frozen { tenure: tenure(1), until: None, kill_at: clock::boot() + BOUND });
         rig.child(ChildState::Frozen).await;
         past(clock::boot(), Duration::from_millis(100)).await;
         let (beats, at) = (rig.place.beats().len(), clock::boot());
@@ -90,7 +90,7 @@ async fn frozen_and_thawed() {
         until("not all go on", BOUND, all).await.unwrap();
         assert!(rig.place.beats().iter().all(|beat| ids.contains(&beat.pid)), "{cgroup:?}: somebody is new");
         // Another tenure is another child.
-        rig.order(Standing::Frozen { tenure: tenure(1), kill_at: clock::boot() + BOUND });
+        rig.order(Standing::Frozen { tenure: tenure(1), until: None, kill_at: clock::boot() + BOUND });
         rig.child(ChildState::Frozen).await;
         past(clock::boot(), Duration::from_millis(200)).await;
         let at = clock::boot();
@@ -111,7 +111,7 @@ async fn late_forkers_are_frozen_and_killed() {
         let mut rig = Rig::start(place, params).await;
         rig.hold();
         rig.place.beating(&["main", "hop"]).await;
-        rig.order(Standing::Frozen { tenure: tenure(1), kill_at: clock::boot() + BOUND });
+        rig.order(Standing::Frozen { tenure: tenure(1), until: None, kill_at: clock::boot() + BOUND });
         rig.child(ChildState::Frozen).await;
         let mut seen = usize::MAX;
         let stands = async || {

@@ -36,7 +36,11 @@ async fn a_flood_and_an_endless_line_hold_up_nobody() {
         let flows = script.contains(">&-");
         let megabytes = async || flows || rig.guard.status.borrow().output.bytes() > 5_000_000;
         until("it does not flow", BOUND, megabytes).await.unwrap();
-        rig.order(Standing::Frozen { tenure: super::rig::tenure(1), kill_at: mainstay_io::clock::boot() + BOUND });
+        rig.order(Standing::Frozen {
+            tenure: super::rig::tenure(1),
+            until: None,
+            kill_at: mainstay_io::clock::boot() + BOUND,
+        });
         rig.child(ChildState::Frozen).await;
         rig.hold();
         rig.child(ChildState::Ready).await;

@@ -1,16 +1,26 @@
-//! A store that comes and goes is told of as it does, a few times; and then once a minute, with a count.
+//! What comes and goes is told of as it does, a few times; and then once a minute, with a count.
 //!
-//! One whose disk is full answers each look and can do nothing else: it would be told of many times a second, in the log
-//! and in the history, of which only so much is kept.
+//! A store whose disk is full answers each look and can do nothing else, and one whose sessions are ended again and again
+//! has a child frozen each time: it would be told of many times a second, in the log and in the history, of which only so
+//! much is kept.
 
 use std::time::Duration;
 
 use mainstay_core::lease::Name;
 use mainstay_core::{Moment, Span};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flaps {
+    words: Words,
     window: Option<Window>,
+}
+
+/// What a sum says.
+#[derive(Debug)]
+struct Words {
+    was: &'static str,
+    away: &'static str,
+    back: &'static str,
 }
 
 #[derive(Debug)]
@@ -18,7 +28,7 @@ struct Window {
     since: Moment,
     told: u32,
     silent: u32,
-    /// How it is, and why it was of no use last.
+    /// How it is, and why it went away last.
     away: bool,
     why: Name,
     /// Whether its last going away was told, so that its coming back is to be.
@@ -26,7 +36,21 @@ struct Window {
 }
 
 impl Flaps {
-    /// The store went away; whether to tell.
+    /// Of a store that is of no use.
+    pub(super) const fn of_store() -> Self {
+        Self::new(Words { was: "the store was of no use", away: "is so now", back: "answers just now" })
+    }
+
+    /// Of a child that is frozen.
+    pub(super) const fn of_child() -> Self {
+        Self::new(Words { was: "child frozen", away: "is so now", back: "is not just now" })
+    }
+
+    const fn new(words: Words) -> Self {
+        Self { words, window: None }
+    }
+
+    /// It went away; whether to tell.
     pub(super) fn away(&mut self, why: &Name, now: Moment) -> bool {
         let window = self.window.get_or_insert_with(|| Window {
             since: now,
@@ -58,8 +82,9 @@ impl Flaps {
         }
         let Window { silent, away, why, .. } = window;
         let (times, every) = (if *silent == 1 { "once".to_owned() } else { format!("{silent} times") }, Span(EVERY));
-        let how = if *away { "is so now" } else { "answers just now" };
-        let text = format!("the store was of no use {times} more within {every}, and {how}; the last reason: {why}");
+        let Words { was, away: gone, back } = self.words;
+        let how = if *away { gone } else { back };
+        let text = format!("{was} {times} more within {every}, and {how}; the last reason: {why}");
         (window.since, window.silent, window.loud) = (now, 0, *away);
         Some(text)
     }
@@ -76,7 +101,7 @@ mod tests {
 
     /// What is told of a store that goes at the one second of a script and comes at the other, and of a look at the third.
     fn check(script: &str, expect: &str) {
-        let mut flaps = Flaps::default();
+        let mut flaps = Flaps::of_store();
         let mut told = Vec::new();
         for word in script.split_whitespace() {
             let (what, at) = word.split_at(1);
@@ -89,6 +114,17 @@ mod tests {
             told.extend(flaps.due(now).map(|text| format!("{at} {text}")));
         }
         assert_eq!(told.join("\n"), expect, "{script}");
+    }
+
+    #[test]
+    fn of_a_child_it_says_that_it_was_frozen() {
+        let mut flaps = Flaps::of_child();
+        for second in 0..=60 {
+            let loud = flaps.away(&"lost".into(), Moment::from_millis(second * 1000));
+            assert_eq!((loud, flaps.back()), (second < 4, second < 4), "{second}");
+        }
+        let sum = "child frozen 57 times more within 60 s, and is not just now; the last reason: lost";
+        assert_eq!(flaps.due(Moment::from_millis(60_000)).as_deref(), Some(sum));
     }
 
     #[test]

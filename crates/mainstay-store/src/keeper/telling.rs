@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use mainstay_core::lease::{Failure, Happening, Name, Row, Terms};
+use mainstay_core::lease::{Failure, Freeze, Happening, Name, Row, Terms};
 use mainstay_core::{Moment, Span};
 use tokio::sync::{broadcast, mpsc};
 
@@ -21,6 +21,9 @@ pub(super) struct Teller {
     told: broadcast::Sender<Told>,
     store: Arc<dyn Store>,
     flaps: Flaps,
+    freezes: Flaps,
+    /// Whether it was said how to do without being frozen when the store is lost.
+    advised: bool,
 }
 
 impl Teller {
@@ -40,7 +43,9 @@ impl Teller {
             counters,
             told,
             store,
-            flaps: Flaps::default(),
+            flaps: Flaps::of_store(),
+            freezes: Flaps::of_child(),
+            advised: false,
         }
     }
 
@@ -50,13 +55,23 @@ impl Teller {
         let is_news = match &happening {
             Happening::StoreAway(why) => self.flaps.away(why, now),
             Happening::StoreBack { .. } => self.flaps.back(),
+            Happening::Frozen(_) => self.freezes.away(&happening.to_string().into(), now),
+            Happening::Thawed { .. } => self.freezes.back(),
+            // Told of whatever was told before; the child is frozen no longer.
+            Happening::Lost(_) | Happening::Yielding { .. } => {
+                self.freezes.back();
+                true
+            }
             _ => true,
         };
         if !is_news {
             return;
         }
         let (lease, what) = (&*self.lease, word(&happening));
-        let text = sentence(&happening, self.store.tier(&self.lease));
+        let mut text = sentence(&happening, self.store.tier(&self.lease));
+        if happening == Happening::Frozen(Freeze::Lost) && !std::mem::replace(&mut self.advised, true) {
+            text.push_str(ADVICE);
+        }
         match weight(&happening) {
             Weight::Noise => return tracing::trace!(lease, event = what, "{text}"),
             Weight::Normal => tracing::info!(lease, event = what, "{text}"),
@@ -69,8 +84,9 @@ impl Teller {
 
     /// Time went on.
     pub(super) fn turn(&mut self, now: Moment, row: Option<&Row>) {
-        if let Some(text) = self.flaps.due(now) {
-            let (lease, what) = (&*self.lease, AWAY);
+        let sums = [(AWAY, self.flaps.due(now)), (FROZEN, self.freezes.due(now))];
+        for (what, text) in sums.into_iter().filter_map(|(what, text)| Some((what, text?))) {
+            let lease = &*self.lease;
             tracing::warn!(lease, event = what, "{text}");
             self.write(what, &text, row);
         }
@@ -115,11 +131,12 @@ pub const fn word(happening: &Happening) -> &'static str {
         Happening::Activated { .. } => "activated",
         Happening::Ready { .. } => "ready",
         Happening::Renewed { .. } => "renewed",
-        Happening::Frozen(_) => "frozen",
+        Happening::Frozen(_) => FROZEN,
         Happening::Thawed { .. } => "thawed",
         Happening::Lost(_) => "lost",
         Happening::Carried { .. } => "carried",
         Happening::Yielding { .. } => "yielding",
+        Happening::CutShort => "cut-short",
         Happening::Stayed(_) => "stayed",
         Happening::Given { .. } => "given",
         Happening::HolderIs { .. } => "holder",
@@ -155,6 +172,7 @@ const fn weight(happening: &Happening) -> Weight {
         Happening::FenceFailed(_)
         | Happening::Frozen(_)
         | Happening::Lost(_)
+        | Happening::CutShort
         | Happening::OldDatabase { .. }
         | Happening::ClocksApart { .. }
         | Happening::NameTwice { .. }
@@ -184,6 +202,10 @@ async fn write(store: Arc<dyn Store>, mut entries: mpsc::Receiver<Entry>, counte
 }
 
 const AWAY: &str = "store-away";
+const FROZEN: &str = "frozen";
+/// Said once, to whoever may need none of it.
+const ADVICE: &str = " (where nothing that it acknowledged can be lost then, or no other server ever takes its place, \
+    `synchronous = true` in this lease spares the child this)";
 /// Happenings that may wait to be written.
 const HISTORY: usize = 256;
 /// How often it is tried to write one, and how long is waited between.
@@ -193,6 +215,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cure_is_named_in_words_that_a_configuration_knows() {
+        assert!(ADVICE.contains("`synchronous = true`") && !ADVICE.contains("  "), "{ADVICE}");
+    }
 
     #[test]
     fn a_fence_is_named_where_there_is_one() {

@@ -141,9 +141,10 @@ fn every_event_is_documented() {
     let keeper = include_str!("../../../mainstay-store/src/keeper/telling.rs");
     let (_, matched) = keeper.split_once("pub const fn word").unwrap();
     let matched = matched.split_once("\n}\n").unwrap().0;
-    // One is a constant, since it is told from two places.
+    // Two are constants, since they are told from two places.
     let away = words(keeper, "const AWAY: &str = \"");
-    let told = [words(matched, "=> \""), away, words(include_str!("../run/leases/paused.rs"), "event = \"")];
+    let frozen = words(keeper, "const FROZEN: &str = \"");
+    let told = [words(matched, "=> \""), away, frozen, words(include_str!("../run/leases/paused.rs"), "event = \"")];
     let mut told = told.concat();
     told.sort();
     let manual = include_str!("../../../../docs/operating.md");

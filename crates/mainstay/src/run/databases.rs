@@ -149,14 +149,15 @@ impl Tenures {
 
     /// The one there is at `now`.
     fn now(&mut self, now: Moment) -> Option<Within> {
-        match &self.orders.borrow_and_update().standing {
-            Standing::Held { tenure, until, .. } | Standing::Yield { tenure, until } if *until > now => {
-                let Timeline(timeline) = tenure.token.timeline;
-                let history = self.store.system().map(|system| History { system, timeline });
-                Some(Within { tenure: tenure.nonce, history, end: *until })
-            }
-            _ => None,
-        }
+        let order = self.orders.borrow_and_update();
+        let (tenure, end, confirmed) = match &order.standing {
+            Standing::Held { tenure, until, .. } | Standing::Yield { tenure, until } => (tenure, *until, true),
+            Standing::Frozen { tenure, until: Some(until), .. } => (tenure, *until, false),
+            _ => return None,
+        };
+        let Timeline(timeline) = tenure.token.timeline;
+        let history = self.store.system().map(|system| History { system, timeline });
+        (end > now).then_some(Within { tenure: tenure.nonce, history, end, confirmed })
     }
 }
 
@@ -167,6 +168,10 @@ struct Within {
     history: Option<History>,
     /// Until when without further news.
     end: Moment,
+    /// Whether new sessions may begin. Not while the store is lost: those that run belong to one host and one history,
+    /// and are reset as soon as another is seen; a new one would be led by what is known of a store that may be replaced
+    /// just now.
+    confirmed: bool,
 }
 
 /// Opens and closes the way to one database.
@@ -231,13 +236,17 @@ impl Gate {
         };
         let end = within.as_ref().and_then(|within| within.as_ref().map(|within| within.end));
         let nonce = self.enter(run, end);
-        let missing = self.tenures.as_ref().filter(|_| matches!(within, Some(None))).map(|it| it.lease.as_str());
-        self.words.send_replace(words(&sight, missing));
+        let confirmed = within.as_ref().is_none_or(|within| within.as_ref().is_some_and(|within| within.confirmed));
+        let missing = self.tenures.as_ref().filter(|_| !confirmed).map(|tenures| match within {
+            Some(Some(_)) => format!("lease {} is to be confirmed, as the store was lost", tenures.lease),
+            _ => format!("lease {} is not held here", tenures.lease),
+        });
+        self.words.send_replace(words(&sight, missing.as_deref()));
         let view = match sight.primary().filter(|_| run.is_some()) {
             Some((host, answers)) => LeaseView {
                 holder: Some(host.name.clone()),
                 nonce,
-                phase: if answers { Phase::Ready } else { Phase::Starting },
+                phase: if answers && confirmed { Phase::Ready } else { Phase::Starting },
                 ..vacant()
             },
             None => LeaseView { nonce, ..vacant() },
@@ -264,11 +273,11 @@ impl Gate {
     }
 }
 
-/// What is said of each host. `missing` is the lease that is not held here.
+/// What is said of each host. `missing`: why new sessions are not let through, whoever is the primary.
 fn words(sight: &Sight, missing: Option<&str>) -> Words {
     let hosts = sight.hosts.iter().map(|host| {
         let said = match (missing, sight.choice) {
-            (Some(lease), _) => format!("lease {lease} is not held here ({host})"),
+            (Some(missing), _) => format!("{missing} ({host})"),
             (None, Choice::Primary { .. }) => host.to_string(),
             (None, Choice::Nobody(_)) => format!("{host}; {sight}"),
         };

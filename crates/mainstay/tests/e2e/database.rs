@@ -138,6 +138,46 @@ fn only_the_holder_reaches_the_database_and_one_that_was_frozen_does_not() {
     });
 }
 
+/// Mainstay's own session with the store is ended; those of the listener are none of its business while the time lasts.
+#[test]
+fn sessions_stay_while_the_store_is_lost_until_the_time_is_over() {
+    kit::run_alone(async {
+        let Some(server) = server("sessions_stay_while_the_store_is_lost").await else { return };
+        server.create("mainstay").await.expect("a database");
+        let store = format!("postgres://postgres@127.0.0.1:{}/mainstay", server.port());
+        let said = command(&["store", "init", &store]).await;
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let a = Mainstay::start(&member(&[&server], "a", "60s").replace("ttl = \"1s\"", "ttl = \"10s\"")).await;
+        leads(&a, "a").await;
+        let port = a.listener("db").port();
+        let mine = reach(port, "mine").await;
+        let admin = server.connect("postgres").await.expect("it answers");
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'mainstay'";
+        let froze = async |times: usize| {
+            let counted = format!("mainstay_lease_frozen_total{{lease=\"ledger\"}} {times}");
+            until("it is not frozen", SOON, async || a.ask("/metrics").await.contains(&counted)).await.expect(&counted);
+        };
+        for times in 1..=3 {
+            admin.batch_execute(cut).await.expect("they end");
+            froze(times).await;
+            leads(&a, "a").await;
+            mine.batch_execute("INSERT INTO rows (who) VALUES ('stays')").await.expect("the session stays");
+            reach(port, "new").await.batch_execute("SELECT 1").await.expect("a session after that");
+        }
+        assert_eq!(a.log().matches("`synchronous = true` in this lease").count(), 1, "{}", a.log());
+
+        admin.batch_execute("ALTER DATABASE mainstay ALLOW_CONNECTIONS false").await.expect("it is closed");
+        admin.batch_execute(cut).await.expect("they end");
+        froze(4).await;
+        mine.batch_execute("INSERT INTO rows (who) VALUES ('stays')").await.expect("its time is not over");
+        let late = tokio::spawn(async move { reach(port, "late").await.batch_execute("SELECT 1").await });
+        until("it does not wait", SOON, async || held(&a).await > 0).await.expect("a new one waits");
+        until("it goes on past its time", SOON, async || mine.is_closed()).await.expect("it is reset");
+        admin.batch_execute("ALTER DATABASE mainstay ALLOW_CONNECTIONS true").await.expect("it is open");
+        late.await.expect("it ends").expect("it is let in at last");
+    });
+}
+
 /// The old primary lives, and the store's session with it: for seconds nobody but the listener hears of the promotion.
 #[test]
 fn a_promoted_database_is_reached_only_in_a_tenure_of_its_own() {

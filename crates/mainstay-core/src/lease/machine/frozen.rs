@@ -25,6 +25,11 @@ impl Frozen {
         Self { holding, since: now, why }
     }
 
+    /// Until when what does not lean on this machine's memory may go on: while the tenure's time is known and not over.
+    pub(super) fn until(&self, core: &Core) -> Option<Moment> {
+        (self.why == Freeze::Lost).then(|| self.holding.tenancy.until(&core.terms))
+    }
+
     pub(super) fn step(mut self, core: &mut Core, now: Moment) -> Turn {
         let tenancy = &mut self.holding.tenancy;
         if core.leaving() {

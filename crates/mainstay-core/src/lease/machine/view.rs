@@ -15,7 +15,11 @@ impl Core {
             State::Holding(holding) => self.held(&holding.tenancy),
             State::Frozen(frozen) => {
                 let tenancy = &frozen.holding.tenancy;
-                Standing::Frozen { tenure: tenancy.tenure.clone(), kill_at: tenancy.kill_at(self) }
+                Standing::Frozen {
+                    tenure: tenancy.tenure.clone(),
+                    until: frozen.until(self),
+                    kill_at: tenancy.kill_at(self),
+                }
             }
             State::Yielding(yielding) => match *yielding.stage() {
                 Stage::Drain { .. } => self.held(&yielding.tenancy),

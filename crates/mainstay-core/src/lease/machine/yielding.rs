@@ -131,13 +131,16 @@ impl Yielding {
     }
 
     /// A child that was about to end anyway is killed where another would be frozen.
-    fn end_when_lost(&mut self, core: &Core, now: Moment) {
+    fn end_when_lost(&mut self, core: &mut Core, now: Moment) {
         let killed = match self.stage {
             Stage::Drain { .. } => core.is_lost().then_some(now),
             Stage::Stop { began, until } => (core.is_lost() && until > now).then_some(began),
             Stage::Give { .. } => None,
         };
         if let Some(began) = killed {
+            if !core.child_gone() {
+                core.tell(Happening::CutShort);
+            }
             self.stage = Stage::Stop { began, until: now };
         }
     }

@@ -101,6 +101,7 @@ fn a_child_that_is_about_to_end_is_killed() {
         1700 end",
         "...
          1500 gives the lease up: the program is ending
+         1510 child killed before it could end in order: the store was lost, and another may be promoted in its place
          1510 -> Yield
          1560 -> Without
          1570 nobody holds the lease
