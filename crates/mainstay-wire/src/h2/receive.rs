@@ -75,7 +75,7 @@ impl Connection {
         let end = head.has(flag::END_STREAM);
         let used = HEAD + padded as usize;
         let mut data = Data { stream: id, left, padding, end, dropped: false };
-        let refused = self.refuse_data(id, head.length)?;
+        let refused = self.refuse_data(id, head.length, end)?;
         // Padding is never waited for by anybody: it is given back as soon as it is known.
         let released = if refused.is_some() { head.length } else { padding + padded };
         data.dropped = refused.is_some();
@@ -85,7 +85,7 @@ impl Connection {
         }
         if left == 0 && !end {
             self.waste.add(Flood::EmptyData).map_err(flood)?;
-        } else {
+        } else if !data.dropped {
             self.waste.useful(1);
         }
         let nothing_follows = left == 0 && padding == 0;
@@ -102,11 +102,16 @@ impl Connection {
     }
 
     /// `Some` when the data is only to be counted, with what to say about it.
-    fn refuse_data<'b>(&mut self, id: u32, length: u32) -> Result<Option<Option<Event<'b>>>, Ended> {
+    fn refuse_data<'b>(&mut self, id: u32, length: u32, end: bool) -> Result<Option<Option<Event<'b>>>, Ended> {
         let Some(stream) = self.streams.get_mut(id) else {
             return match self.streams.how_closed(id) {
                 Some(Closed::Finished) => Err(fault(Code::STREAM_CLOSED, "DATA on a stream that had ended")),
-                Some(Closed::ResetByUs) => Ok(Some(None)),
+                Some(Closed::ResetByUs) => {
+                    if !self.streams.take_late(id, length, end) {
+                        self.waste.add(Flood::LateData).map_err(flood)?;
+                    }
+                    Ok(Some(None))
+                }
                 Some(Closed::ResetByPeer) | None => {
                     self.waste.add(Flood::Broken).map_err(flood)?;
                     frame::reset(id, Code::STREAM_CLOSED, &mut self.out);

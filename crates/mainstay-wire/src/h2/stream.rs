@@ -35,12 +35,21 @@ pub(super) enum Closed {
     ResetByPeer,
 }
 
+/// A stream that is no more.
+#[derive(Clone, Copy, Debug)]
+struct Past {
+    id: u32,
+    how: Closed,
+    /// What the other side may have sent on it before it could know; below zero: nothing, not even an empty end.
+    late: i64,
+}
+
 /// The streams of a connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Streams {
     open: ById<Stream>,
     /// The last that ended, newest last.
-    closed: VecDeque<(u32, Closed)>,
+    closed: VecDeque<Past>,
 }
 
 impl Streams {
@@ -66,14 +75,15 @@ impl Streams {
 
     /// Takes a stream out, if it is open.
     pub(super) fn close(&mut self, id: u32, how: Closed) -> bool {
-        let was_open = self.open.remove(&id).is_some();
-        if was_open {
+        let was = self.open.remove(&id);
+        if let Some(stream) = &was {
             if self.closed.len() == REMEMBERED {
                 self.closed.pop_front();
             }
-            self.closed.push_back((id, how));
+            let late = if stream.receive_closed { -1 } else { stream.receive_window.max(0) };
+            self.closed.push_back(Past { id, how, late });
         }
-        was_open
+        was.is_some()
     }
 
     /// Takes a stream out if neither side has anything left to send.
@@ -84,7 +94,15 @@ impl Streams {
 
     /// How a stream ended; `None` when it is open, was never opened, or ended long ago.
     pub(super) fn how_closed(&self, id: u32) -> Option<Closed> {
-        self.closed.iter().rev().find(|(closed, _)| *closed == id).map(|(_, how)| *how)
+        self.closed.iter().rev().find(|past| past.id == id).map(|past| past.how)
+    }
+
+    /// Counts DATA of `length` bytes, maybe the last, on a stream that was reset. Says whether it may have been under way then.
+    pub(super) fn take_late(&mut self, id: u32, length: u32, end: bool) -> bool {
+        let Some(past) = self.closed.iter_mut().rev().find(|past| past.id == id) else { return false };
+        let left = past.late - i64::from(length);
+        past.late = if end { -1 } else { left };
+        left >= 0
     }
 }
 

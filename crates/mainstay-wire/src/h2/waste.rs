@@ -17,6 +17,8 @@ pub enum Flood {
     Continuation,
     /// PRIORITY, and frames of unknown types.
     Other,
+    /// DATA on a stream that we reset, beyond what its window let the other side send before it could know.
+    LateData,
     /// Frames for streams that have ended, and messages that are malformed.
     Broken,
 }
@@ -29,6 +31,7 @@ impl Flood {
         Self::Settings,
         Self::WindowUpdate,
         Self::EmptyData,
+        Self::LateData,
         Self::Continuation,
         Self::Other,
         Self::Broken,
@@ -43,6 +46,7 @@ impl Flood {
             Self::Settings => "settings_flood",
             Self::WindowUpdate => "window_update_flood",
             Self::EmptyData => "empty_data_flood",
+            Self::LateData => "late_data_flood",
             Self::Continuation => "continuation_flood",
             Self::Other => "frame_flood",
             Self::Broken => "error_flood",
@@ -51,7 +55,7 @@ impl Flood {
 
     const fn cost(self) -> u32 {
         match self {
-            Self::Reset | Self::Broken => 8,
+            Self::Reset | Self::LateData | Self::Broken => 8,
             Self::Ping | Self::Settings => 4,
             Self::Continuation | Self::EmptyData | Self::Other => 2,
             Self::WindowUpdate => 1,

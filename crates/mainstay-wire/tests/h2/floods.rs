@@ -32,6 +32,12 @@ fn head(stream: u32, flags: u8) -> Vec<u8> {
     frame(1, flags, stream, block)
 }
 
+/// A request whose body is longer than it says, which is why the server resets its stream.
+fn broken(stream: u32) -> Vec<u8> {
+    let block = b"\x83\x86\x84\x41\x01a\x0f\x0d\x011";
+    [frame(1, 4, stream, block), frame(0, 0, stream, b"xx")].concat()
+}
+
 #[test]
 fn each_kind_is_cut_by_its_name() {
     let check = |expect: Flood, frames: &mut dyn FnMut(u32) -> Vec<u8>| {
@@ -49,8 +55,28 @@ fn each_kind_is_cut_by_its_name() {
         [head(id, 5), frame(3, 0, id, &[0, 0, 0, 8])].concat()
     });
     check(Flood::EmptyData, &mut |turn| if turn == 0 { head(1, 4) } else { frame(0, 0, 1, &[]) });
+    check(Flood::LateData, &mut |turn| if turn == 0 { broken(1) } else { frame(0, 0, 1, &[0; 16_384]) });
+    check(Flood::LateData, &mut |turn| if turn == 0 { broken(1) } else { frame(0, 1, 1, &[]) });
     check(Flood::Broken, &mut |turn| frame(1, 5, 2 * turn + 1, b"\x83\x86"));
     check(Flood::Continuation, &mut |turn| if turn == 0 { head(1, 0) } else { frame(9, 0, 1, &[]) });
+}
+
+#[test]
+fn what_was_under_way_when_a_stream_was_reset_is_free() {
+    let mut server = server();
+    for turn in 0..2_000 {
+        let id = 2 * turn + 1;
+        server.take(&broken(id)).unwrap();
+        assert_eq!(server.seen.last().unwrap().split(' ').next(), Some("broken"), "{:?}", server.seen);
+        // All that is left of the window, and the end.
+        let window = usize::try_from(Limits::default().stream_window).unwrap() - 2;
+        for bytes in [16_384, 16_384, 16_384, window - 3 * 16_384] {
+            server.take(&frame(0, 0, id, &vec![0; bytes])).unwrap();
+        }
+        server.take(&frame(0, 1, id, &[])).unwrap();
+        server.seen.clear();
+        server.give();
+    }
 }
 
 #[test]
