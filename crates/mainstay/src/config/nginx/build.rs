@@ -1,6 +1,7 @@
 //! The whole of a file, from its outermost blocks to a configuration.
 
 use super::ast::Directive;
+use super::mixed;
 use super::named::Named;
 use super::pools::{Kind, Pools};
 use super::rules;
@@ -46,6 +47,7 @@ pub(super) fn config(main: &[Directive], report: &mut Report) -> Config {
             build.pools.add(upstream, kind, build.report);
         }
     }
+    mixed::find(contexts(main), &mut build.pools);
     for (_, block) in contexts(main).filter(|(kind, _)| *kind == Kind::Http) {
         build.http_defaults(block);
     }

@@ -20,6 +20,7 @@ mod include;
 mod lex;
 mod listen;
 mod locations;
+mod mixed;
 mod named;
 mod pass;
 mod pools;

@@ -78,7 +78,10 @@ pub(super) fn http(directive: &Directive, pools: &mut Pools, report: &mut Report
     if let Some(path) = rest.strip_prefix("unix:") {
         let (path, uri) = path.split_once(':').map_or((path, None), |(path, uri)| (path, Some(uri)));
         let target = target(uri.unwrap_or_default(), span, report)?;
-        let pool = pools.implicit(&format!("unix:{path}"), Kind::Http, span);
+        let mut pool = pools.implicit(&format!("unix:{path}"), Kind::Http, span);
+        if secure {
+            pool = pools.secure(pool, span, report);
+        }
         return Some(Pass { pool, host: "localhost".to_owned(), scheme, target });
     }
     let end = rest.find(['/', '?', '$']).unwrap_or(rest.len());
@@ -107,6 +110,7 @@ pub(super) fn http(directive: &Directive, pools: &mut Pools, report: &mut Report
             pools.implicit(&whole, Kind::Http, span)
         }
     };
+    let pool = if secure { pools.secure(pool, span, report) } else { pool };
     Some(Pass { pool, host: host.to_owned(), scheme, target })
 }
 

@@ -22,12 +22,14 @@ pub(super) enum Kind {
 pub(super) struct PoolIndex(usize);
 
 /// Every pool of the file.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pools {
     drafts: Vec<Draft>,
+    /// What those are called whose nodes are spoken to over TLS here and without it there.
+    mixed: Vec<(Kind, String)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Draft {
     kind: Kind,
     /// As the file calls it; an implicit pool by its address.
@@ -35,6 +37,8 @@ struct Draft {
     name: Spanned<String>,
     pool: Pool,
     used: bool,
+    /// Whether it is the second of two pools, the one over TLS.
+    secure: bool,
 }
 
 impl Pools {
@@ -49,7 +53,7 @@ impl Pools {
         }
         let name = self.free_name(directive.arg(0), kind);
         let pool = upstream::pool(directive, kind, report);
-        self.drafts.push(Draft { kind, called, name: typed(name, span), pool, used: false });
+        self.drafts.push(Draft { kind, called, name: typed(name, span), pool, used: false, secure: false });
     }
 
     /// The pool an `upstream` block of that name made.
@@ -66,7 +70,39 @@ impl Pools {
         let name = self.free_name(at, kind);
         let node = Node { at: typed(at.to_owned(), span), ..Node::default() };
         let pool = Pool { nodes: vec![typed(node, span)], ..Pool::default() };
-        self.drafts.push(Draft { kind, called: at.to_owned(), name: typed(name, span), pool, used: false });
+        self.drafts.push(Draft {
+            kind,
+            called: at.to_owned(),
+            name: typed(name, span),
+            pool,
+            used: false,
+            secure: false,
+        });
+        PoolIndex(self.drafts.len() - 1)
+    }
+
+    /// Notes that a pool's nodes are spoken to in both ways; `of` is where its index is known.
+    pub(super) fn mix(&mut self, of: &Self, index: PoolIndex) {
+        self.mixed.extend(of.drafts.get(index.0).map(|draft| (draft.kind, draft.called.clone())));
+    }
+
+    /// The pool to use where its nodes are spoken to over TLS: one of its own if elsewhere they are not.
+    pub(super) fn secure(&mut self, index: PoolIndex, span: Span, report: &mut Report) -> PoolIndex {
+        let Some(plain) = self.drafts.get(index.0) else { return index };
+        let Draft { kind, called, name, pool, .. } = plain.clone();
+        if !self.mixed.contains(&(kind, called.clone())) {
+            return index;
+        }
+        let same = |draft: &Draft| draft.secure && draft.kind == kind && draft.called == called;
+        if let Some(found) = self.drafts.iter().position(same) {
+            return PoolIndex(found);
+        }
+        let own = self.free_name(&format!("{}-tls", name.value), kind);
+        report
+            .note(span, format!("`{called}` is used with TLS here and without it elsewhere, which makes two pools"))
+            .help(format!("here it is `{own}`; what is counted and bounded (`max_conns`) holds for each of them"));
+        // Who looks for its name finds the other one, which comes first.
+        self.drafts.push(Draft { kind, called, name: typed(own, name.span), pool, used: false, secure: true });
         PoolIndex(self.drafts.len() - 1)
     }
 

@@ -35,7 +35,11 @@ impl Build<'_> {
             self.report.fault(span, "a `server` of `stream` needs a `proxy_pass`").help("as in `proxy_pass name;`");
             return;
         };
-        let Some(pool) = pass::stream(directive, &mut self.pools, self.report) else { return };
+        let Some(mut pool) = pass::stream(directive, &mut self.pools, self.report) else { return };
+        let over_tls = scope.switch("proxy_ssl", self.report).is_some_and(|on| on.value);
+        if over_tls {
+            pool = self.pools.secure(pool, directive.arg_span(0), self.report);
+        }
         let connect = scope.time("proxy_connect_timeout", self.report);
         self.pools.bound_connect(pool, connect, self.report);
         for check in own(block, "health_check") {
@@ -43,7 +47,7 @@ impl Build<'_> {
                 self.pools.add_check(pool, check);
             }
         }
-        if scope.switch("proxy_ssl", self.report).is_some_and(|on| on.value) {
+        if over_tls {
             self.nodes_tls(pool, directive.arg(0), "proxy", scope, directive.arg_span(0));
         }
         let pool = self.pools.used(pool);

@@ -310,17 +310,17 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         "server",
-        "location /g { grpc_pass grpcs://u; }",
+        "location /g { grpc_pass grpcs://127.0.0.1:1; }",
         "note: without `grpc_ssl_verify on` nodes are NOT verified: anybody can stand in for them",
     ),
     (
         "+server",
-        "location /g { grpc_pass grpcs://u; grpc_ssl_trusted_certificate ca.pem; grpc_ssl_verify off; }",
+        "location /g { grpc_pass grpcs://127.0.0.1:1; grpc_ssl_trusted_certificate ca.pem; grpc_ssl_verify off; }",
         "note: without `grpc_ssl_verify on` nodes are NOT verified: anybody can stand in for them, and `ca.pem` is not looked at",
     ),
     (
         "+server",
-        "location /g { grpc_pass grpcs://u; grpc_ssl_verify on; }",
+        "location /g { grpc_pass grpcs://127.0.0.1:1; grpc_ssl_verify on; }",
         "fault: nodes are to be verified, and it is not said by whose certificates",
     ),
     ("+server", "location /g { grpc_pass grpc://u/x; }", "fault: `grpc_pass` takes no path"),
