@@ -47,6 +47,9 @@ pub struct Ending {
     pub file: String,
     /// Whole days until it ends; negative once it has.
     pub days_left: i64,
+    /// Whole hours until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours_left: Option<i64>,
     /// Whether the files now hold something that is not good, so that this is used instead.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub behind: bool,

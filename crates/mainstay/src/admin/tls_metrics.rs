@@ -27,6 +27,7 @@ pub(super) fn endings(plan: &Plan) -> Vec<Ending> {
                 subject: shown.subject.clone(),
                 file: shown.path.display().to_string(),
                 days_left: (shown.not_after - now).div_euclid(DAY),
+                hours_left: Some((shown.not_after - now).div_euclid(HOUR)),
                 behind: used.is_behind(),
             };
             if !endings.contains(&ending) {
@@ -34,7 +35,7 @@ pub(super) fn endings(plan: &Plan) -> Vec<Ending> {
             }
         }
     }
-    endings.sort_by(|one, other| one.days_left.cmp(&other.days_left).then_with(|| one.name.cmp(&other.name)));
+    endings.sort_by(|one, other| one.hours_left.cmp(&other.hours_left).then_with(|| one.name.cmp(&other.name)));
     endings
 }
 
@@ -108,5 +109,7 @@ fn files(text: &mut Text, plan: &Plan) {
     names.iter().for_each(|name| refused.int(&[("tls", name)], sum(name, &|one| one.exchanges().1)));
 }
 
+/// Seconds of an hour.
+const HOUR: i64 = 3_600;
 /// Seconds of a day.
 const DAY: i64 = 86_400;

@@ -87,13 +87,21 @@ impl Loaded {
             1 => format!("1 {what}"),
             _ => format!("{number} {what}s"),
         };
-        let nodes = self.plan.pools.iter().map(|pool| pool.nodes.len()).sum();
+        // A pool that is spoken to in both versions of HTTP is two to the proxy, and one in the file.
+        let pools = &self.plan.pools;
+        let in_file = || {
+            pools.iter().filter(|pool| {
+                let twin = pool.name.strip_suffix("+http2");
+                !twin.is_some_and(|plain| pools.iter().any(|other| *other.name == *plain))
+            })
+        };
+        let nodes = in_file().map(|pool| pool.nodes.len()).sum();
         let guards = self.leases.as_ref().map_or(0, Leases::guards);
         let guarded = if guards == 0 { String::new() } else { format!(", {}", count(guards, "guard")) };
         format!(
             "{}, {} with {}, {}{guarded}",
             count(self.plan.listeners.len(), "listener"),
-            count(self.plan.pools.len(), "pool"),
+            count(in_file().count(), "pool"),
             count(nodes, "node"),
             count(self.plan.checkers.len(), "check")
         )

@@ -27,7 +27,8 @@ pub(super) enum Kind {
     CrashDatabase,
     /// SIGKILL of the primary; its standby, which has all that was acknowledged, is promoted (PostgreSQL)
     PromoteDatabase,
-    /// The same with a standby that is behind: a change of holder and acknowledged writes are lost (PostgreSQL)
+    /// The same with a standby that is behind: acknowledged writes are lost, every other time a change of holder too
+    /// (PostgreSQL)
     PromoteDatabaseLossy,
     /// One side's wall clock is an hour ahead, then an hour behind, then right: a guard's, or the database's
     ClockJump,

@@ -73,16 +73,16 @@ pub fn run(args: &Args) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(kind) = args.name else { return ExitCode::from(USAGE) };
+    if args.store.is_some() && kind.strikes_database() {
+        eprintln!("mainstay drill: {} is done to a database of the drill's own: leave --store out", kind.name());
+        return ExitCode::from(USAGE);
+    }
     if args.store.is_some() && !args.yes {
         eprintln!(
             "mainstay drill: this makes a schema `mainstay`, a table `writes` and roles `mainstay_drill...` in the database \
              that --store names, and ends sessions of these roles; say --yes if it may"
         );
         return ExitCode::FAILURE;
-    }
-    if args.store.is_some() && kind.strikes_database() {
-        eprintln!("mainstay drill: {} is done to a database of the drill's own: leave --store out", kind.name());
-        return ExitCode::from(USAGE);
     }
     match if args.own.files.is_empty() { play(args, kind) } else { play_own(args, kind) } {
         Ok(true) => ExitCode::SUCCESS,

@@ -105,7 +105,10 @@ fn node(one: &Node) -> Vec<Cell> {
 }
 
 fn ending(one: &Ending) -> Vec<Cell> {
-    let days = Cell::right(one.days_left);
+    let days = match one.hours_left.filter(|hours| (0..48).contains(hours)) {
+        Some(hours) => Cell::right(format!("{hours} h")),
+        None => Cell::right(one.days_left),
+    };
     let days = match one.days_left {
         ..SOON => days.bad(),
         SOON..LATER => days.fair(),
@@ -158,6 +161,7 @@ mod tests {
               "lately": { "rps": 401.5, "p50_ms": 1.2, "p99_ms": 1250.0 }, "addresses": [], "checks": [], "later": 1 }
         ] }],
         "tls": [{ "name": "edge", "subject": "bank-a", "file": "edge.crt", "days_left": -1, "behind": true },
+            { "name": "edge", "subject": "bank-b", "file": "b.crt", "days_left": 0, "hours_left": 23 },
             { "name": "edge", "subject": "root", "file": "ca.crt", "days_left": 3650 }]
     }"#;
 
@@ -180,6 +184,7 @@ tessera           1 of 2 in                                                     
 
 TLS   OF      DAYS LEFT  FILE      WHY
 edge  bank-a         -1  edge.crt  the files are not good: what was read before is used
+edge  bank-b       23 h  b.crt
 edge  root         3650  ca.crt
 ";
         assert_eq!(render(&status, false), expect);

@@ -84,7 +84,11 @@ fn split(text: &str) -> Result<To, (String, String)> {
         other => {
             return Err((
                 format!("there is no scheme \"{other}\""),
-                format!("write \"http://{rest}\" or \"tcp://{rest}\""),
+                match other {
+                    "h2" | "h2c" => format!("write \"http2://{rest}\" for HTTP/2; over TLS it is \"grpcs://{rest}\""),
+                    "http2s" | "h2s" => format!("write \"grpcs://{rest}\" for HTTP/2 over TLS"),
+                    _ => format!("there are http, https, http2, grpc, grpcs and tcp, as in \"http://{rest}\""),
+                },
             ));
         }
     };

@@ -12,7 +12,7 @@ pub(in crate::config) static ACT: &[Setting<Act>] = &[
         field: &Of(
             |act: &mut Act| &mut act.to,
             Text(
-                "`\"http://POOL[:PORT][/prefix]\"`, the same with `https`, `grpc` or `grpcs`, `\"tcp://POOL[:PORT]\"` or `\"postgres://USER@HOST[:PORT],.../DATABASE\"`",
+                "`\"http://POOL[:PORT][/prefix]\"`, the same with `https`, `http2`, `grpc` or `grpcs`, `\"tcp://POOL[:PORT]\"` or `\"postgres://USER@HOST[:PORT],.../DATABASE\"`",
             ),
         ),
         default: Standard::Words("none; a listener or route has `to` or `reply`"),

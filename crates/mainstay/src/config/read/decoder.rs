@@ -113,6 +113,7 @@ impl<'r> Decoder<'r> {
         }
         let help = match value.get_ref() {
             DeValue::Integer(number) => Some(format!("write it in quotes: \"{number}\"")),
+            DeValue::Boolean(_) => Some("write text in quotes".to_owned()),
             _ => None,
         };
         let fault = self.wrong(value, takes);
