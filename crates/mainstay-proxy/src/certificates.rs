@@ -2,6 +2,7 @@
 //! on which they end.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -43,6 +44,15 @@ impl Used {
         match self {
             Self::Server(server) => server.live().is_behind(),
             Self::Client(client) => client.live().is_behind(),
+        }
+    }
+
+    /// Which of its files those are.
+    #[must_use]
+    pub fn bad_files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Server(server) => server.live().bad_files(),
+            Self::Client(client) => client.live().bad_files(),
         }
     }
 

@@ -57,13 +57,15 @@ pub struct Live<M> {
     read: Mutex<Stamps>,
     /// Whether what they were last read as is not what is used.
     is_behind: AtomicBool,
+    /// The files that are not good, while it is behind.
+    bad: Mutex<Vec<PathBuf>>,
     failures: AtomicU64,
 }
 
 impl<M> Live<M> {
     pub(crate) fn new(material: M, read: Stamps) -> Self {
-        let (generation, is_behind, failures) = Default::default();
-        Self { current: RwLock::new(Arc::new(material)), generation, read: Mutex::new(read), is_behind, failures }
+        let (generation, is_behind, bad, failures) = Default::default();
+        Self { current: RwLock::new(Arc::new(material)), generation, read: Mutex::new(read), is_behind, bad, failures }
     }
 
     /// What is current.
@@ -84,6 +86,12 @@ impl<M> Live<M> {
         self.is_behind.load(Ordering::Relaxed)
     }
 
+    /// The files that hold something that is not good, while older material is used; each once.
+    #[must_use]
+    pub fn bad_files(&self) -> Vec<PathBuf> {
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// How often the files held something that was not good.
     #[must_use]
     pub fn failures(&self) -> u64 {
@@ -94,6 +102,7 @@ impl<M> Live<M> {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = material;
         self.generation.fetch_add(1, Ordering::Release);
         self.is_behind.store(false, Ordering::Relaxed);
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Takes over what `other` has read.
@@ -122,6 +131,9 @@ impl<M> Live<M> {
                 Refreshed::New(notes)
             }
             Err(faults) => {
+                let mut bad: Vec<PathBuf> = faults.iter().map(|fault| fault.path.clone()).collect();
+                bad.dedup();
+                *self.bad.lock().unwrap_or_else(PoisonError::into_inner) = bad;
                 self.is_behind.store(true, Ordering::Relaxed);
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 Refreshed::Bad(faults)

@@ -53,6 +53,9 @@ pub struct Ending {
     /// Whether the files now hold something that is not good, so that this is used instead.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub behind: bool,
+    /// Which files those are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bad_files: Vec<String>,
 }
 
 /// A lease.

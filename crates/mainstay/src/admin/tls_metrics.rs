@@ -29,6 +29,7 @@ pub(super) fn endings(plan: &Plan) -> Vec<Ending> {
                 days_left: (shown.not_after - now).div_euclid(DAY),
                 hours_left: Some((shown.not_after - now).div_euclid(HOUR)),
                 behind: used.is_behind(),
+                bad_files: used.bad_files().iter().map(|file| file.display().to_string()).collect(),
             };
             if !endings.contains(&ending) {
                 endings.push(ending);

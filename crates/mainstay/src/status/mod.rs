@@ -115,7 +115,8 @@ fn ending(one: &Ending) -> Vec<Cell> {
         _ => days,
     };
     let why = if one.behind {
-        Cell::left("the files are not good: what was read before is used").bad()
+        let files = if one.bad_files.is_empty() { "a file".to_owned() } else { one.bad_files.join(", ") };
+        Cell::left(&format!("not good: {files}; what was read before is used")).bad()
     } else {
         Cell::left("")
     };
@@ -160,7 +161,7 @@ mod tests {
               "for_s": 300000.0, "in_flight": 1, "idle_connections": 4, "requests": 2012, "failures": 0,
               "lately": { "rps": 401.5, "p50_ms": 1.2, "p99_ms": 1250.0 }, "addresses": [], "checks": [], "later": 1 }
         ] }],
-        "tls": [{ "name": "edge", "subject": "bank-a", "file": "edge.crt", "days_left": -1, "behind": true },
+        "tls": [{ "name": "edge", "subject": "bank-a", "file": "edge.crt", "days_left": -1, "behind": true, "bad_files": ["edge.crl"] },
             { "name": "edge", "subject": "bank-b", "file": "b.crt", "days_left": 0, "hours_left": 23 },
             { "name": "edge", "subject": "root", "file": "ca.crt", "days_left": 3650 }]
     }"#;
@@ -183,7 +184,7 @@ tessera           1 of 2 in                                                     
   10.0.1.12:9101  in         3 d 11 h          1  401.5  1.2 ms  1.25 s      2012       0  backup
 
 TLS   OF      DAYS LEFT  FILE      WHY
-edge  bank-a         -1  edge.crt  the files are not good: what was read before is used
+edge  bank-a         -1  edge.crt  not good: edge.crl; what was read before is used
 edge  bank-b       23 h  b.crt
 edge  root         3650  ca.crt
 ";
