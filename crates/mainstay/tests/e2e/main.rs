@@ -21,6 +21,7 @@ mod operating;
 mod own_drills;
 mod patience;
 mod raw;
+mod refused;
 mod retry;
 mod running;
 mod secrets;

@@ -48,7 +48,7 @@ impl<'d> Authority<'d> {
         self.write(&format!("{name}.key"), &key.serialize_pem());
     }
 
-    fn revoke(&self, serial: u64) {
+    pub(crate) fn revoke(&self, serial: u64) {
         let revoked = RevokedCertParams {
             serial_number: SerialNumber::from(serial),
             revocation_time: date_time_ymd(2024, 1, 1),
@@ -88,7 +88,7 @@ async fn curl(dir: &Dir, front: &Front, more: &[&str]) -> Output {
     command.stdin(Stdio::null()).kill_on_drop(true).output().await.expect("there is curl")
 }
 
-fn config(dir: &Dir, more: &str) -> String {
+pub(crate) fn config(dir: &Dir, more: &str) -> String {
     let (cert, key) = (file(dir, "edge.crt"), file(dir, "edge.key"));
     format!("[tls.edge]\ncert = \"{}\"\nkey = \"{}\"\n{more}", cert.display(), key.display())
 }
@@ -98,7 +98,7 @@ fn metrics(front: &Front) -> String {
 }
 
 /// What a counter of the front says, added over whatever else it tells apart.
-fn count(front: &Front, start: &str) -> u64 {
+pub(crate) fn count(front: &Front, start: &str) -> u64 {
     let text = metrics(front);
     let lines = text.lines().filter(|line| line.starts_with(start));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
