@@ -38,7 +38,7 @@ fn a_name_that_lives_on_this_machine_is_refused_at_once() {
         let mut again = world.here("two", "a");
         assert_eq!(again.ended().await, Some(1), "{}", again.log());
         let (said, pid) = (again.log(), a.process.id());
-        assert!(said.contains(&format!("`a` runs already (on this machine, in process {pid}")), "{said}");
+        assert!(said.contains(&format!("`a` runs already on this machine, in process {pid}")), "{said}");
         assert!(!said.contains("waits at most"), "{said}");
     });
 }

@@ -139,11 +139,11 @@ fn whereabouts(records: &[Presence], who: Option<Nonce>) -> String {
 fn sentence(lease: &Name, name: &Name, who: Option<Nonce>, records: &[Presence]) -> String {
     let lives = |it: &Presence| place(it).is_some_and(|place| place.life() == Life::Lives);
     let here = records.iter().any(|it| lives(it) && who.is_none_or(|who| who == it.instance));
-    let runs = if here { "runs already" } else { "lives already" };
+    let there = whereabouts(records, who);
+    let found = if here { format!("runs already {there}") } else { format!("lives already ({there})") };
     format!(
-        "lease {lease}: a Mainstay called `{name}` {runs} ({}): end that one, or give this one another name, by `name` in its \
-         [guard.NAME] or by --name",
-        whereabouts(records, who)
+        "lease {lease}: a Mainstay called `{name}` {found}: end that one, or give this one another name, by `name` in its \
+         [guard.NAME] or by --name"
     )
 }
 
