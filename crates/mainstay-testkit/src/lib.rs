@@ -16,6 +16,7 @@ mod netns;
 mod peers;
 mod postgres;
 mod process;
+mod program;
 mod relay;
 pub mod tessera;
 mod trouble;

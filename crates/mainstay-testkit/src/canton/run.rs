@@ -19,19 +19,12 @@ use super::participant::{Admin, Participant, Role};
 use super::sequencer::Sequencer;
 use super::tls;
 use super::tokens::Tokens;
+use crate::program;
 
 /// The program: one node, until it is killed.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let run = |runtime: tokio::runtime::Runtime| runtime.block_on(run(args));
-    match runtime.map_err(|error| error.to_string()).and_then(run) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("model-canton: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run("model-canton", async { run(args).await.map(|()| ExitCode::SUCCESS) })
 }
 
 async fn run(args: Args) -> Result<(), String> {

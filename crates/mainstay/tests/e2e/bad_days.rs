@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mainstay::admin::document::Status;
 use mainstay::demo::stage::{Dir, until};
-use mainstay_testkit::{Postgres, Trouble, skipped};
+use mainstay_testkit::Postgres;
 use rustix::process::Signal;
 
 use crate::kit;
@@ -68,14 +68,7 @@ struct Pair {
 
 impl Pair {
     async fn start(test: &str) -> Option<Self> {
-        let server = match Postgres::start().await {
-            Ok(server) => server,
-            Err(trouble @ Trouble::Missing(_)) => {
-                skipped(test, &trouble);
-                return None;
-            }
-            Err(trouble) => panic!("{trouble}"),
-        };
+        let server = kit::had(test, Postgres::start().await)?;
         let dir = kit::dir();
         server.create("mainstay").await.expect("a database");
         server.create("ledger").await.expect("a database");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mainstay::admin::document::Status;
 use mainstay::demo::stage::until;
-use mainstay_testkit::{Postgres, Trouble, skipped};
+use mainstay_testkit::Postgres;
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -213,20 +213,11 @@ fn a_promoted_database_is_reached_only_in_a_tenure_of_its_own() {
 
 /// A server with a table for rows, and when they came.
 async fn server(test: &str) -> Option<Postgres> {
-    match Postgres::start_with(&["wal_level=replica"]).await {
-        Ok(server) => {
-            let admin = server.connect("postgres").await.expect("it answers");
-            let table =
-                "CREATE TABLE rows (who text, at timestamptz DEFAULT clock_timestamp()); CREATE ROLE asks LOGIN";
-            admin.batch_execute(table).await.expect("a table");
-            Some(server)
-        }
-        Err(trouble @ Trouble::Missing(_)) => {
-            skipped(test, &trouble);
-            None
-        }
-        Err(trouble) => panic!("{trouble}"),
-    }
+    let server = kit::had(test, Postgres::start_with(&["wal_level=replica"]).await)?;
+    let admin = server.connect("postgres").await.expect("it answers");
+    let table = "CREATE TABLE rows (who text, at timestamptz DEFAULT clock_timestamp()); CREATE ROLE asks LOGIN";
+    admin.batch_execute(table).await.expect("a table");
+    Some(server)
 }
 
 /// Lets the server encrypt, with a certificate of its own.

@@ -14,6 +14,7 @@ use mainstay::admin::client::ask;
 use mainstay::admin::document::Status;
 use mainstay::demo::load::{Book, Load, Plan, Rows, Target};
 use mainstay::demo::stage::{Dir, Front, Node, until};
+use mainstay_testkit::{Trouble, skipped};
 
 /// The product.
 pub(crate) fn exe() -> &'static Path {
@@ -39,6 +40,18 @@ pub(crate) fn perform<T>(test: impl Future<Output = T>) -> T {
 
 /// Shared by the tests that run side by side; holds nothing.
 static STAGE: RwLock<()> = RwLock::new(());
+
+/// The fixture, or `None` when the test is to be skipped, which has been said.
+pub(crate) fn had<T>(test: &str, fixture: Result<T, Trouble>) -> Option<T> {
+    match fixture {
+        Ok(fixture) => Some(fixture),
+        Err(Trouble::Missing(why)) => {
+            skipped(test, &why);
+            None
+        }
+        Err(trouble) => panic!("{trouble}"),
+    }
+}
 
 /// A new directory, removed in the end.
 pub(crate) fn dir() -> Dir {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay::admin::document::Status;
 use mainstay::demo::stage::{Process, until};
-use mainstay_testkit::{Postgres, Trouble, skipped};
+use mainstay_testkit::{Postgres, skipped};
 use rustix::process::Signal;
 
 use crate::kit;
@@ -109,14 +109,7 @@ impl World {
             skipped(test, &"processes may not have a space of ids of their own here");
             return None;
         }
-        let server = match Postgres::start().await {
-            Ok(server) => server,
-            Err(trouble @ Trouble::Missing(_)) => {
-                skipped(test, &trouble);
-                return None;
-            }
-            Err(trouble) => panic!("{trouble}"),
-        };
+        let server = kit::had(test, Postgres::start().await)?;
         server.create("mainstay").await.expect("a database");
         let store = format!("postgres://postgres@127.0.0.1:{}/mainstay", server.port());
         let said = command(&["store", "init", &store]).await;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt as _;
 
-use mainstay_testkit::{Postgres, Trouble, skipped};
+use mainstay_testkit::Postgres;
 use rustix::process::Signal;
 
 use crate::kit;
@@ -117,14 +117,8 @@ async fn rows(server: &Postgres, query: &str) -> String {
 
 /// A server with two databases; `None` where there is no PostgreSQL.
 async fn server(test: &str) -> Option<Postgres> {
-    let server = match Postgres::start_with(&["log_statement=all", "log_min_messages=debug1"]).await {
-        Ok(server) => server,
-        Err(trouble @ Trouble::Missing(_)) => {
-            skipped(test, &trouble);
-            return None;
-        }
-        Err(trouble) => panic!("{trouble}"),
-    };
+    let settings = ["log_statement=all", "log_min_messages=debug1"];
+    let server = kit::had(test, Postgres::start_with(&settings).await)?;
     server.create("mainstay").await.expect("a database");
     server.create("partya").await.expect("a database");
     Some(server)

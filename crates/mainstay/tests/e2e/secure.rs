@@ -11,9 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use crate::kit::{dir, exe, perform, run};
+use crate::kit::{dir, exe, had, perform, run};
 use crate::tls::Authority;
-use crate::two::{CASES, had, perform_long};
+use crate::two::{CASES, perform_long};
 
 /// Certificates for the front, for nodes and for the front towards nodes, all of one authority.
 fn certificates(dir: &Dir) -> Authority<'_> {

@@ -11,22 +11,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use mainstay::demo::stage::Front;
-use mainstay_testkit::{Grpc, Launch, Trouble, h2spec_binary, skipped};
+use mainstay_testkit::{Grpc, Launch, h2spec_binary};
 use tokio::net::TcpListener;
 
-use crate::kit::{dir, exe, perform};
-
-/// The fixture, or `None` when the test is to be skipped, which has been said.
-pub(crate) fn had<T>(test: &str, fixture: Result<T, Trouble>) -> Option<T> {
-    match fixture {
-        Ok(fixture) => Some(fixture),
-        Err(Trouble::Missing(why)) => {
-            skipped(test, &why);
-            None
-        }
-        Err(trouble) => panic!("{trouble}"),
-    }
-}
+use crate::kit::{dir, exe, had, perform};
 
 #[test]
 fn the_listener_conforms_strictly() {

@@ -13,6 +13,7 @@ use super::super::participant::path;
 use super::super::proto::Nothing;
 use super::super::tls;
 use super::{Load, Plan, Struck, Verdict};
+use crate::program;
 
 /// Streams and commands on a Ledger API, a stroke at its active replica, and what came of it.
 #[derive(Clone, Debug, clap::Parser)]
@@ -77,16 +78,9 @@ struct Args {
 /// Runs it. Exit code 0: passed; 1: failed.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let run = |runtime: tokio::runtime::Runtime| runtime.block_on(run(args));
-    match runtime.map_err(|error| error.to_string()).and_then(run) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("canton-drill: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run("canton-drill", async {
+        run(args).await.map(|passed| if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
 }
 
 async fn run(args: Args) -> Result<bool, String> {
