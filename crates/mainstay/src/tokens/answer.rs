@@ -1,7 +1,7 @@
 //! Requests and answers (RFC 6749, 4.4: the client credentials grant).
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,17 +17,22 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::limit::Limit;
+use super::limit::{Limit, Who};
 use super::settings::Settings;
 
 /// What all connections share.
 pub(super) struct Endpoint {
     pub(super) settings: Arc<Settings>,
+    pub(super) bounds: Arc<Bounds>,
+    /// What a name that nobody has is compared with, so that it takes as long as one that somebody has.
+    pub(super) nobody: Hashed,
+}
+
+/// What outlives a change of the settings.
+pub(super) struct Bounds {
     pub(super) limit: Mutex<Limit>,
     /// Secrets that are hashed at a time: each costs a tenth of a second of a core.
     pub(super) hashing: Semaphore,
-    /// What a name that nobody has is compared with, so that it takes as long as one that somebody has.
-    pub(super) nobody: Hashed,
 }
 
 /// What somebody says to be.
@@ -84,10 +89,10 @@ impl Endpoint {
         let body = Limited::new(request.into_body(), LONGEST).collect().await;
         let body = body.map_err(|_| Refusal::bad("the body is too long or was cut off"))?.to_bytes();
         let claimed = credentials(basic.as_ref(), &body, is_json)?;
-        self.count(&claimed.name, from)?;
+        let who = self.begin(&claimed.name, from)?;
         let known = self.settings.clients.get(&claimed.name);
         let hashed = known.map_or(&self.nobody, |client| &client.secret).clone();
-        let permit = self.hashing.acquire().await.map_err(|_| Refusal::busy())?;
+        let permit = self.bounds.hashing.acquire().await.map_err(|_| Refusal::busy())?;
         let secret = claimed.secret;
         let right = tokio::task::spawn_blocking(move || hashed.is(&secret)).await.map_err(|_| Refusal::busy())?;
         drop(permit);
@@ -95,6 +100,7 @@ impl Endpoint {
             warn!(client = ?claimed.name, %from, "a token was refused: no such client, or a wrong secret");
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, "invalid_client", "no such client, or a wrong secret"));
         };
+        self.limit().was_right(who, clock::now());
         let now = OffsetDateTime::now_utc();
         let claims = self.settings.claims(&claimed.name, client);
         let token = self.settings.signer.sign(&claims, now).map_err(|_| Refusal::busy())?;
@@ -107,19 +113,20 @@ impl Endpoint {
         }))
     }
 
-    fn count(&self, name: &str, from: IpAddr) -> Result<(), Refusal> {
-        // A poisoned lock still guards counts that are whole.
-        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = clock::now();
-        let address = limit.count(&format!("address {from}"), now);
-        address.and_then(|()| limit.count(&format!("name {name}"), now)).map_err(|wait| Refusal {
+    fn begin(&self, name: &str, from: IpAddr) -> Result<Who, Refusal> {
+        self.limit().begin(name, from, clock::now()).map_err(|wait| Refusal {
             wait: Some(wait),
             ..Refusal::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "temporarily_unavailable",
-                "too many tries: wait and try again",
+                "too many wrong tries: wait and try again",
             )
         })
+    }
+
+    fn limit(&self) -> MutexGuard<'_, Limit> {
+        // A poisoned lock still guards counts that are whole.
+        self.bounds.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use mainstay_core::Moment;
+use mainstay_io::clock;
 use mainstay_io::lines::Target;
 use mainstay_pki::jwt::Hashed;
 use mainstay_proxy::access::Format;
@@ -18,9 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tracing::level_filters::LevelFilter;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
-use super::answer::Endpoint;
+use super::answer::{Bounds, Endpoint};
 use super::limit::Limit;
 use super::settings::Settings;
 use crate::run::logging::Log;
@@ -55,14 +57,16 @@ async fn serve(file: &Path, settings: Settings) -> Result<(), String> {
     let listener = TcpListener::bind(at).await.map_err(|error| format!("cannot listen at {at}: {error}"))?;
     let here = listener.local_addr().map_err(|error| format!("cannot listen at {at}: {error}"))?;
     info!(at = %here, clients = settings.clients.len(), kid = settings.signer.kid(), "gives tokens");
-    let (change, endpoint) = watch::channel(Arc::new(prepare(settings)?));
+    let bounds = Arc::new(Bounds { limit: Mutex::new(Limit::default()), hashing: Semaphore::new(HASHING) });
+    let (change, endpoint) = watch::channel(Arc::new(prepare(settings, &bounds)?));
+    let mut failures = Failures::default();
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         tokio::select! {
             wish = signals.next() => match wish {
                 Wish::Drain | Wish::End => return Ok(()),
                 Wish::Reload => match Settings::read(file).and_then(|settings| {
-                    if settings.at == at { prepare(settings) } else { Err("`at` cannot change while it runs".to_owned()) }
+                    if settings.at == at { prepare(settings, &bounds) } else { Err("`at` cannot change while it runs".to_owned()) }
                 }) {
                     Ok(next) => {
                         change.send_replace(Arc::new(next));
@@ -77,7 +81,9 @@ async fn serve(file: &Path, settings: Settings) -> Result<(), String> {
                     drop(tokio::spawn(converse(stream, from, endpoint, permit)));
                 }
                 Err(error) => {
-                    debug!(%error, "could not accept");
+                    if let Some(unsaid) = failures.one(clock::now()) {
+                        warn!(%error, unsaid, "clients cannot be let in: they wait, or are turned away by the kernel");
+                    }
                     tokio::time::sleep(AFTER_A_FAILURE).await;
                 }
             },
@@ -95,14 +101,28 @@ async fn accept(
     (listener.accept().await, permit)
 }
 
-fn prepare(settings: Settings) -> Result<Endpoint, String> {
+fn prepare(settings: Settings, bounds: &Arc<Bounds>) -> Result<Endpoint, String> {
     let nobody = Hashed::new("whoever asks for a name that nobody has").map_err(|error| error.to_string())?;
-    Ok(Endpoint {
-        settings: Arc::new(settings),
-        limit: Mutex::new(Limit::default()),
-        hashing: Semaphore::new(HASHING),
-        nobody,
-    })
+    Ok(Endpoint { settings: Arc::new(settings), bounds: Arc::clone(bounds), nobody })
+}
+
+/// Connections that could not be accepted: told at once, and then no more than now and again.
+#[derive(Debug, Default)]
+struct Failures {
+    said: Option<Moment>,
+    unsaid: u64,
+}
+
+impl Failures {
+    /// One more; how many were not told since the last that was, if this one is to be.
+    fn one(&mut self, now: Moment) -> Option<u64> {
+        if self.said.is_some_and(|said| now < said + SAID_EVERY) {
+            self.unsaid += 1;
+            return None;
+        }
+        self.said = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
 }
 
 async fn converse(stream: TcpStream, from: SocketAddr, endpoint: Arc<Endpoint>, permit: Option<OwnedSemaphorePermit>) {
@@ -144,3 +164,19 @@ const WITHIN: Duration = Duration::from_secs(10);
 
 /// How long to wait when nothing can be accepted: out of descriptors, most likely.
 const AFTER_A_FAILURE: Duration = Duration::from_millis(100);
+
+/// How often that is told while it lasts.
+const SAID_EVERY: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_at_once_and_then_now_and_again() {
+        let mut failures = Failures::default();
+        let start = Moment::ZERO + Duration::from_secs(100);
+        let told = [0, 1, 9999, 10_000, 10_001, 30_000].map(|ms| failures.one(start + Duration::from_millis(ms)));
+        assert_eq!(told, [Some(0), None, None, Some(2), None, Some(1)]);
+    }
+}

@@ -15,7 +15,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
-use super::answer::Endpoint;
+use super::answer::{Bounds, Endpoint};
 use super::limit::Limit;
 use super::settings::Settings;
 
@@ -49,7 +49,8 @@ fn endpoint() -> (tempfile::TempDir, Endpoint) {
     std::fs::write(&file, text).unwrap();
     let settings = Arc::new(Settings::read(&file).unwrap());
     let nobody = Hashed::new("somebody else altogether").unwrap();
-    (dir, Endpoint { settings, limit: Mutex::new(Limit::default()), hashing: Semaphore::new(1), nobody })
+    let bounds = Bounds { limit: Mutex::new(Limit::default()), hashing: Semaphore::new(1) };
+    (dir, Endpoint { settings, bounds: Arc::new(bounds), nobody })
 }
 
 async fn ask(it: &Endpoint, from: u8, request: Request<Full<Bytes>>) -> (StatusCode, Value) {
@@ -128,18 +129,23 @@ async fn everything_else_is_refused_in_the_words_of_the_standard() {
 }
 
 #[tokio::test]
-async fn guessing_is_slowed() {
+async fn guessing_is_slowed_and_locks_nobody_out() {
     let (_dir, it) = endpoint();
     let form = "application/x-www-form-urlencoded";
     let wrong = "grant_type=client_credentials&client_id=alice&client_secret=wrong";
+    let right = "grant_type=client_credentials&client_id=alice&client_secret=correct+horse%2Bbattery";
     // The window begins in an hour's time, so that it cannot end in the midst of the tries.
     let later = mainstay_io::clock::now() + std::time::Duration::from_secs(3600);
-    it.limit.lock().unwrap().count("the first", later).unwrap();
+    it.bounds.limit.lock().unwrap().begin("the first", Ipv4Addr::UNSPECIFIED.into(), later).unwrap();
     let mut statuses = Vec::new();
-    for from in 0..12 {
-        statuses.push(ask(&it, from, post("/token", form, None, wrong)).await.0.as_u16());
+    for _ in 0..12 {
+        statuses.push(ask(&it, 1, post("/token", form, None, wrong)).await.0.as_u16());
     }
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 2, "{statuses:?}");
+    assert_eq!(ask(&it, 1, post("/token", form, None, right)).await.0.as_u16(), 429, "even with the right one");
+    for _ in 0..12 {
+        assert_eq!(ask(&it, 2, post("/token", form, None, right)).await.0.as_u16(), 200, "the client itself");
+    }
 }
 
 #[test]
