@@ -260,6 +260,7 @@ impl Connection {
         stream.has_head = true;
         stream.receive_closed = end;
         if !fits {
+            self.waste.add(Flood::LargeHead).map_err(flood)?;
             self.streams.insert(id, stream);
             return Ok(Some(Event::TooLarge { stream: id, end }));
         }

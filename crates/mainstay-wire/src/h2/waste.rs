@@ -21,6 +21,8 @@ pub enum Flood {
     LateData,
     /// Frames for streams that have ended, and messages that are malformed.
     Broken,
+    /// Requests whose fields are beyond the limit.
+    LargeHead,
 }
 
 impl Flood {
@@ -35,6 +37,7 @@ impl Flood {
         Self::Continuation,
         Self::Other,
         Self::Broken,
+        Self::LargeHead,
     ];
 
     /// Name for logs and metrics, in snake case.
@@ -50,11 +53,14 @@ impl Flood {
             Self::Continuation => "continuation_flood",
             Self::Other => "frame_flood",
             Self::Broken => "error_flood",
+            Self::LargeHead => "large_head_flood",
         }
     }
 
     const fn cost(self) -> u32 {
         match self {
+            // More than the answer that it gets, which ends a stream, pays off.
+            Self::LargeHead => 36,
             Self::Reset | Self::LateData | Self::Broken => 8,
             Self::Ping | Self::Settings => 4,
             Self::Continuation | Self::EmptyData | Self::Other => 2,

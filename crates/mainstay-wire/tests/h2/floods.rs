@@ -59,6 +59,30 @@ fn each_kind_is_cut_by_its_name() {
     check(Flood::LateData, &mut |turn| if turn == 0 { broken(1) } else { frame(0, 1, 1, &[]) });
     check(Flood::Broken, &mut |turn| frame(1, 5, 2 * turn + 1, b"\x83\x86"));
     check(Flood::Continuation, &mut |turn| if turn == 0 { head(1, 0) } else { frame(9, 0, 1, &[]) });
+    check(Flood::LargeHead, &mut |turn| frame(1, 5, 2 * turn + 1, &bomb()));
+}
+
+/// A head that names one field of 4 KB, and then that field again and again.
+fn bomb() -> Vec<u8> {
+    let mut block = b"\x83\x86\x84\x41\x01a\x40\x01x\x7f\xa1\x1e".to_vec();
+    block.extend_from_slice(&[b'v'; 4000]);
+    block.extend_from_slice(&[0xbe; 12_000]);
+    block
+}
+
+#[test]
+fn heads_that_are_too_large_are_cut_although_each_is_answered() {
+    let mut server = server();
+    let answer = fields(&[(":status", "431")]);
+    let borne = (0..10_000).find(|turn| {
+        let id = 2 * turn + 1;
+        let taken = server.take(&frame(1, 5, id, &bomb()));
+        server.connection.headers(id, answer.iter(), true);
+        server.seen.clear();
+        server.give();
+        taken.is_err_and(|ended| ended.flood == Some(Flood::LargeHead))
+    });
+    assert!(borne.is_some_and(|borne| borne > 100), "{borne:?}");
 }
 
 #[test]
@@ -88,10 +112,7 @@ fn a_field_block_without_end_is_cut_by_its_size() {
 #[test]
 fn references_to_long_entries_cost_no_memory() {
     let mut server = server();
-    let mut block = b"\x83\x86\x84\x41\x01a\x40\x01x\x7f\xa1\x1e".to_vec();
-    block.extend_from_slice(&[b'v'; 4000]);
-    block.extend_from_slice(&[0xbe; 12_000]);
-    server.take(&frame(1, 5, 1, &block)).unwrap();
+    server.take(&frame(1, 5, 1, &bomb())).unwrap();
     assert_eq!(server.seen.last().unwrap(), "too large 1 true");
     assert!(server.connection.fields().iter().map(|field| field.value.len()).sum::<usize>() < 40_000);
 }
