@@ -9,10 +9,11 @@ use mainstay_testkit::{Installation, Trouble, skipped};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Streams that linger silently on a demoted node are what the front has to end.
 #[test]
-fn streams_and_commands_of_document_004_outlive_their_participant() {
+fn document_004_keeps_strangers_out_and_outlives_its_participant() {
+    // Streams that linger silently on a demoted node are what the front has to end.
     let Some(scenario) = Scenario::start("--lingering 120000") else { return };
+    strangers_are_refused_and_certificates_change_and_nobody_else_notices(&scenario);
     for stroke in ["kill", "demote", "freeze", "pause"] {
         let verdict = scenario.drill(&[stroke]);
         assert_eq!(verdict["streams"], STREAMS, "{stroke}: {verdict:#}");
@@ -22,6 +23,17 @@ fn streams_and_commands_of_document_004_outlive_their_participant() {
         assert_eq!(said.sum::<u64>(), STREAMS, "{stroke}: {verdict:#}");
         assert_eq!(ended.keys().filter(|how| !how.starts_with("14 ")).count(), 0, "{stroke}: {verdict:#}");
     }
+}
+
+fn strangers_are_refused_and_certificates_change_and_nobody_else_notices(scenario: &Scenario) {
+    let verdict = scenario.drill(&["refuse"]);
+    let refused = verdict["refused"].as_array().expect("who was refused");
+    for reason in ["no_certificate", "unknown_issuer", "expired", "revoked"] {
+        let is_it = |client: &&Value| client.as_str().is_some_and(|client| client.ends_with(&format!(": {reason}")));
+        assert_eq!(refused.iter().filter(is_it).count(), 1, "{reason}: {verdict:#}");
+    }
+    let verdict = scenario.drill(&["rotate", "--times", "5"]);
+    assert_eq!((&verdict["rotated"], &verdict["disturbed"]), (&5.into(), &0.into()), "{verdict:#}");
 }
 
 /// The scenario, running.

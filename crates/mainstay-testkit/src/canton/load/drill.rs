@@ -1,24 +1,22 @@
-//! A drill from the command line: load, a stroke at the active replica, and the verdict.
+//! A drill from the command line: load, a stroke, and the verdict.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser as _;
-use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::NoTls;
 
-use super::super::grpc::{Channel, Endpoint};
-use super::super::participant::path;
-use super::super::proto::Nothing;
+use super::super::grpc::Endpoint;
 use super::super::tls;
+use super::strike::{Stroke, strike};
 use super::{Load, Plan, Struck, Verdict};
 use crate::program;
 
-/// Streams and commands on a Ledger API, a stroke at its active replica, and what came of it.
+/// Streams and commands on a Ledger API, a stroke at its active replica or at the front, and what came of it.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "canton-drill")]
-struct Args {
+pub(super) struct Args {
     /// The Ledger API: a front.
     #[arg(long, value_name = "HOST:PORT")]
     ledger: String,
@@ -27,7 +25,7 @@ struct Args {
     name: String,
     /// Anchors of its certificate. Without it plain HTTP/2 is spoken.
     #[arg(long)]
-    ca: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
     /// The client's certificate.
     #[arg(long, requires = "key")]
     cert: Option<PathBuf>,
@@ -55,21 +53,11 @@ struct Args {
     /// Seconds of load before the stroke, and after it.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// SIGKILL of this process.
-    #[arg(long, value_name = "PID", group = "stroke")]
-    kill: Option<i32>,
-    /// SIGSTOP of this process, SIGKILL after `--for` (somebody noticed).
-    #[arg(long, value_name = "PID", group = "stroke")]
-    freeze: Option<i32>,
-    /// SIGSTOP of this process, SIGCONT after `--for`.
-    #[arg(long, value_name = "PID", group = "stroke")]
-    pause: Option<i32>,
-    /// SetPassive of the replica with this admin API.
-    #[arg(long, value_name = "HOST:PORT", group = "stroke")]
-    demote: Option<String>,
-    /// Seconds between the signals of `--freeze` and `--pause`.
-    #[arg(long = "for", default_value_t = 5)]
-    seconds_between: u64,
+    /// Fail when a stream ended later than this after the stroke.
+    #[arg(long, value_name = "MS")]
+    ended_within: Option<u64>,
+    #[command(flatten)]
+    pub(super) stroke: Stroke,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -99,15 +87,16 @@ async fn run(args: Args) -> Result<bool, String> {
     let opened = crate::until("the streams do not open", STARTING, ready).await;
     opened.map_err(|trouble| format!("{trouble}; the last call ended with {}", refused()))?;
     tokio::time::sleep(Duration::from_secs(args.seconds)).await;
-    let struck = Struck { at: Instant::now(), timeout };
-    strike(&args).await?;
+    let ended_within = args.ended_within.map(Duration::from_millis);
+    let struck = Struck { at: Instant::now(), timeout, ended_within, unnoticed: args.stroke.is_unnoticed() };
+    let findings = strike(&args).await?;
     tokio::time::sleep(Duration::from_secs(args.seconds)).await;
     let back = async || load.book().open() == args.streams;
     if let Err(trouble) = crate::until("not all streams are open again", STARTING, back).await {
         eprintln!("canton-drill: {trouble}; the last call ended with {}", refused());
     }
     let book = load.finish().await;
-    let verdict = Verdict::of(&book, &database, struck).await.map_err(|error| error.to_string())?;
+    let verdict = Verdict::of(&book, &database, struck, findings).await.map_err(|error| error.to_string())?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&verdict).map_err(|error| error.to_string())?);
     } else {
@@ -116,7 +105,8 @@ async fn run(args: Args) -> Result<bool, String> {
     Ok(verdict.broken().is_empty())
 }
 
-fn endpoint(args: &Args) -> Result<Endpoint, String> {
+/// The front, as the clients of the drill speak to it over TLS.
+pub(super) fn endpoint(args: &Args) -> Result<Endpoint, String> {
     let own = args.cert.as_deref().zip(args.key.as_deref());
     let tls = args.ca.as_deref().map(|ca| tls::client(ca, own)).transpose();
     let token = args.token.as_deref().map(std::fs::read_to_string).transpose();
@@ -127,27 +117,6 @@ fn endpoint(args: &Args) -> Result<Endpoint, String> {
         tls: tls.map_err(|error| format!("TLS: {error}"))?,
         token,
     })
-}
-
-async fn strike(args: &Args) -> Result<(), String> {
-    let between = Duration::from_secs(args.seconds_between);
-    if let Some(pid) = args.kill {
-        return signal(pid, Signal::KILL);
-    }
-    if let Some(pid) = args.freeze.or(args.pause) {
-        signal(pid, Signal::STOP)?;
-        tokio::time::sleep(between).await;
-        return signal(pid, if args.freeze.is_some() { Signal::KILL } else { Signal::CONT });
-    }
-    let Some(admin) = &args.demote else { return Ok(()) };
-    let admin = Channel::new(Endpoint { at: admin.clone(), token: None, ..endpoint(args)? });
-    let told = admin.one::<Nothing>(path::SET_PASSIVE, &Nothing {}, Duration::from_secs(5)).await;
-    told.map(|_| ()).map_err(|status| format!("SetPassive: {status:?}"))
-}
-
-fn signal(pid: i32, signal: Signal) -> Result<(), String> {
-    let process = Pid::from_raw(pid).ok_or_else(|| format!("{pid} is no process"))?;
-    kill_process(process, signal).map_err(|error| format!("signal {pid}: {error}"))
 }
 
 /// Longest time for all streams to be open.

@@ -4,7 +4,10 @@
 mod book;
 mod command;
 mod drill;
+mod refuse;
+mod rotate;
 mod stream;
+mod strike;
 mod verdict;
 
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use super::grpc::{Channel, Endpoint};
 
 pub use book::{Book, Fate};
 pub use drill::main;
+pub use strike::Findings;
 pub use verdict::{Struck, Verdict};
 
 /// What the clients do.

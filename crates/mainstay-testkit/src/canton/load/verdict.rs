@@ -8,15 +8,20 @@ use serde::Serialize;
 use tokio_postgres::Client;
 
 use super::super::grpc::{Code, Status};
+use super::Findings;
 use super::book::{Book, Fate, Pages, Track};
 
-/// When something was done to the active replica.
+/// When something was done, and what is expected of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Struck {
     /// From when times are counted.
     pub at: Instant,
     /// Longest time for one try of a command; who waits longer than that, and a second and a half, hung.
     pub timeout: Duration,
+    /// Longest time in which streams may end.
+    pub ended_within: Option<Duration>,
+    /// Whether clients must notice nothing of it: no stream may end, and no try fail.
+    pub unnoticed: bool,
 }
 
 /// Figures of a drill.
@@ -54,11 +59,28 @@ pub struct Verdict {
     pub back_ms: Option<f64>,
     /// Longest time in which no command was done, in milliseconds.
     pub longest_gap_ms: f64,
+    /// Streams that ended later than they may.
+    pub late: usize,
+    /// Streams that ended and tries that failed although nobody was to notice anything.
+    pub disturbed: usize,
+    /// How often new connections were shown another certificate than before.
+    pub rotated: usize,
+    /// Connections that were made meanwhile, each for a call of its own.
+    pub connected: usize,
+    /// Clients that were refused, and what for: counted and told.
+    pub refused: Vec<String>,
+    /// What was not as it must be, beside the load.
+    pub wrong: Vec<String>,
 }
 
 impl Verdict {
     /// Of clients that have finished.
-    pub async fn of(book: &Book, database: &Client, struck: Struck) -> Result<Self, tokio_postgres::Error> {
+    pub async fn of(
+        book: &Book,
+        database: &Client,
+        struck: Struck,
+        findings: Findings,
+    ) -> Result<Self, tokio_postgres::Error> {
         let twice = database.query("SELECT command_id, count(*) FROM updates GROUP BY command_id", &[]).await?;
         let mut effects: BTreeMap<String, i64> = BTreeMap::new();
         for row in twice {
@@ -66,10 +88,15 @@ impl Verdict {
         }
         let unseen = book.unseen().len();
         let pages = book.pages();
-        let mut verdict = Self { commands: pages.commands.len(), unseen, ..Self::default() };
+        let Findings { rotated, connected, refused, wrong } = findings;
+        let commands = pages.commands.len();
+        let mut verdict = Self { commands, unseen, rotated, connected, refused, wrong, ..Self::default() };
         verdict.count_commands(&pages, &effects, struck);
         verdict.shown_twice = pages.seen.values().filter(|count| **count > 1).count();
-        verdict.count_streams(&pages.streams, struck.at);
+        verdict.count_streams(&pages.streams, struck);
+        if struck.unnoticed {
+            verdict.disturbed = verdict.ended.values().chain(verdict.failed.values()).sum();
+        }
         Ok(verdict)
     }
 
@@ -83,8 +110,11 @@ impl Verdict {
             (self.hung, "tries got no answer at all"),
             (self.given_up, "commands were given up"),
             (usize::from(self.done == 0), "run without a single command done"),
+            (self.late, "streams ended too late"),
+            (self.disturbed, "streams ended or tries failed although nobody was to notice anything"),
         ];
-        wrong.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+        let counted = wrong.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        counted.chain(self.wrong.iter().cloned()).collect()
     }
 
     fn count_commands(&mut self, pages: &Pages, effects: &BTreeMap<String, i64>, struck: Struck) {
@@ -117,7 +147,8 @@ impl Verdict {
         self.back_ms = back.map(|back| ms(back.duration_since(struck.at)));
     }
 
-    fn count_streams(&mut self, tracks: &[Track], at: Instant) {
+    fn count_streams(&mut self, tracks: &[Track], struck: Struck) {
+        let at = struck.at;
         let (mut last_end, mut last_open) = (None, None);
         for track in tracks {
             let opened = track.opened.iter().filter(|opened| **opened <= at).count();
@@ -127,9 +158,13 @@ impl Verdict {
             }
             self.streams += 1;
             let Some((end, status)) = track.ended.get(ended_before) else {
-                *self.ended.entry("not at all".to_owned()).or_default() += 1;
+                if !struck.unnoticed {
+                    *self.ended.entry("not at all".to_owned()).or_default() += 1;
+                    self.late += usize::from(struck.ended_within.is_some());
+                }
                 continue;
             };
+            self.late += usize::from(struck.ended_within.is_some_and(|within| *end > at + within));
             *self.ended.entry(name(status)).or_default() += 1;
             last_end = last_end.max(Some(*end));
             // One that is not back by the end counts as never.
@@ -157,6 +192,16 @@ impl fmt::Display for Verdict {
         writeln!(f, "  first done again {}, longest gap {:.0} ms", after(self.back_ms), self.longest_gap_ms)?;
         writeln!(f, "streams           {streams} open when struck, ended {:?}", self.ended)?;
         writeln!(f, "  last ended {}, last open again {}", after(self.ended_ms), after(self.reopened_ms))?;
+        if self.connected > 0 {
+            writeln!(
+                f,
+                "certificates      changed {} times, {} new connections meanwhile",
+                self.rotated, self.connected
+            )?;
+        }
+        if !self.refused.is_empty() {
+            writeln!(f, "refused           {}", self.refused.join("; "))?;
+        }
         match self.broken().as_slice() {
             [] => writeln!(f, "passed"),
             broken => writeln!(f, "failed: {}", broken.join("; ")),
