@@ -24,6 +24,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Bench(bench::Bench),
+    Floods(bench::Floods),
     Floor(bench::Floor),
     /// Holds the rules of the house: sizes, arrows between crates, what each crate never does, links.
     Tidy,
@@ -35,6 +36,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
+        Task::Floods(floods) => floods.run(),
         Task::Floor(floor) => floor.run(),
         Task::Tidy => tidy::run(&root()),
         Task::Test(test) => test.run(),

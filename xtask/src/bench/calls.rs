@@ -14,6 +14,8 @@ pub(super) struct End {
     open: Vec<(u32, usize)>,
     /// The calls stay open when they have had their message.
     holds: bool,
+    /// A call that is complete is followed by the next.
+    repeats: bool,
 }
 
 impl End {
@@ -25,6 +27,21 @@ impl End {
     /// The load's: so many calls that stay open.
     pub(super) fn holding(calls: usize) -> Self {
         Self::client(calls, HELD, true)
+    }
+
+    /// The load's: a call now, and the next when it is asked for.
+    pub(super) fn paced() -> Self {
+        Self { repeats: false, ..Self::load(1) }
+    }
+
+    /// Whether calls wait to be asked for.
+    pub(super) fn is_paced(&self) -> bool {
+        !self.repeats && !self.holds
+    }
+
+    /// Whether a call is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// Whether all calls have had their message and stay open.
@@ -73,6 +90,7 @@ impl End {
             message,
             open: Vec::new(),
             holds: false,
+            repeats: true,
         }
     }
 
@@ -123,7 +141,9 @@ impl End {
                 if count != self.message.len() {
                     return Err(format!("{count} bytes of a message"));
                 }
-                self.call();
+                if self.repeats {
+                    self.call();
+                }
                 Ok(true)
             }
             (Role::Server, Event::Data { stream, bytes, end }) => {
@@ -135,7 +155,17 @@ impl End {
                 }
                 Ok(false)
             }
-            (_, Event::Window { .. } | Event::Settings | Event::Pong { .. }) => Ok(false),
+            (_, Event::Window { .. } | Event::Settings | Event::Pong { .. }) | (Role::Server, Event::Reset { .. }) => {
+                Ok(false)
+            }
+            (Role::Server, Event::Head { stream, end: true, .. }) => {
+                self.connection.headers(stream, self.head.iter(), false);
+                if self.connection.fields().get(b":path") == Some(BIG) {
+                    self.connection.data(stream, &[b'b'; 60_000], false);
+                }
+                self.connection.headers(stream, self.trailers.iter(), true);
+                Ok(false)
+            }
             (Role::Server, Event::Head { stream, end: false, .. }) => {
                 if self.connection.fields().get(b":path") == Some(HELD.as_bytes()) {
                     self.connection.headers(stream, self.head.iter(), false);
@@ -147,7 +177,8 @@ impl End {
         }
     }
 
-    fn call(&mut self) {
+    /// Begins a call.
+    pub(super) fn call(&mut self) {
         if let Some(id) = self.connection.open(false) {
             self.connection.headers(id, self.head.iter(), false);
             self.connection.data(id, &self.message, !self.holds);
@@ -158,3 +189,5 @@ impl End {
 
 /// The method whose calls the node answers with one message and leaves open.
 const HELD: &str = "/com.daml.ledger.api.v1.TransactionService/GetTransactions";
+/// The path of requests without a body that are answered with a large one.
+const BIG: &[u8] = b"/b";

@@ -30,6 +30,8 @@ pub(super) enum Expect {
     Bytes(usize),
     /// Calls of gRPC, so many at a time.
     Calls(usize),
+    /// One call of gRPC at a time, each when it is due.
+    Paced,
     /// So many calls of gRPC that have each had one message and stay open.
     Held(usize),
 }
@@ -88,6 +90,13 @@ impl Client {
         let end = match job.expect {
             Expect::Calls(count) => End::load(count),
             Expect::Held(count) => End::holding(count),
+            Expect::Paced => {
+                match &mut self.calls {
+                    Some(end) => end.call(),
+                    None => self.calls = Some(Box::new(End::paced())),
+                }
+                return self.flush(poll, 0);
+            }
             Expect::Http(_) | Expect::Bytes(_) => return self.send(poll, job, 0),
         };
         self.calls = Some(Box::new(end));
@@ -138,7 +147,7 @@ impl Client {
         self.state = match job.expect {
             Expect::Http(_) => State::AwaitHead,
             Expect::Bytes(length) => State::AwaitBytes(length),
-            Expect::Calls(_) | Expect::Held(_) => State::Idle,
+            Expect::Calls(_) | Expect::Paced | Expect::Held(_) => State::Idle,
         };
         Ok(Step::Pending)
     }
@@ -171,9 +180,12 @@ impl Client {
             }
         }
         self.link.watch(poll, interest)?;
-        if end.is_silent() {
+        if end.is_silent() || (end.is_paced() && done > 0) {
             self.state = State::Idle;
             return Ok(Step::Done);
+        }
+        if end.is_paced() && !end.is_busy() {
+            return Ok(Step::Pending);
         }
         self.state = State::AwaitHead;
         Ok(if done == 0 { Step::Pending } else { Step::Several(done) })

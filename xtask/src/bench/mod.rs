@@ -6,6 +6,7 @@
 mod backend;
 mod calls;
 mod client;
+mod floods;
 mod floor;
 mod head;
 mod link;
@@ -28,6 +29,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{debian, root};
+pub(crate) use floods::Floods;
 pub(crate) use floor::Floor;
 use report::{Sample, Table};
 use rig::{Rig, Shape};
@@ -156,7 +158,7 @@ impl Bench {
         };
         let cpu = || proxy.process.cpu();
         if row == Row::P99 {
-            let outcome = rig.open(&job, shape, RATE, &cpu)?;
+            let outcome = rig.open(&job, shape, RATE, &cpu, &mut || Ok(()))?;
             return Ok(Sample::latency(outcome));
         }
         Ok(Sample::cost(rig.closed(&job, shape, &cpu)?))

@@ -50,10 +50,28 @@ impl Process {
 
     /// Resident memory in bytes, shared pages counted once for each process.
     pub(super) fn resident(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most it was since [`forget_peak`](Self::forget_peak).
+    pub(super) fn peak(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// Begins anew with the most there was.
+    pub(super) fn forget_peak(&self) -> Result<()> {
+        for pid in self.pids() {
+            let path = format!("/proc/{pid}/clear_refs");
+            fs::write(&path, "5").with_context(|| format!("write {path}"))?;
+        }
+        Ok(())
+    }
+
+    fn memory(&self, what: &str) -> Result<u64> {
         let mut total = 0;
         for pid in self.pids() {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let line = status.lines().find_map(|line| line.strip_prefix(what));
             let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0);
             total += kib * 1024;
         }

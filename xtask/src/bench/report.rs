@@ -154,16 +154,10 @@ impl Table {
     }
 
     fn machine(&self, site: &Site) -> Result<String> {
-        let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cores = processors.lines().filter(|line| line.starts_with("processor")).count();
-        let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
         let mut text = format!(
-            "- {}, {} cores; Linux {}; {}\n- {} rounds of {} s for each proxy and row, in turn\n\
+            "{}- {} rounds of {} s for each proxy and row, in turn\n\
              - load average when the run began: {} (above 1, other work disturbs the figures, the latencies most of all)\n",
-            model.map_or("unknown processor", |(_, name)| name.trim()),
-            cores,
-            said("uname", &["-r"]),
-            said("date", &["-u", "+%Y-%m-%d"]),
+            hardware(),
             self.rounds,
             self.seconds,
             self.load,
@@ -195,6 +189,20 @@ impl Table {
     fn ratio(&self, row: Row, one: Subject, other: Subject) -> Option<f64> {
         Some(self.cell(row, one)?.median / self.cell(row, other)?.median)
     }
+}
+
+/// What this machine is, and the day.
+pub(super) fn hardware() -> String {
+    let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = processors.lines().filter(|line| line.starts_with("processor")).count();
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    format!(
+        "- {}, {} cores; Linux {}; {}\n",
+        model.map_or("unknown processor", |(_, name)| name.trim()),
+        cores,
+        said("uname", &["-r"]),
+        said("date", &["-u", "+%Y-%m-%d"]),
+    )
 }
 
 fn said(program: &str, arguments: &[&str]) -> String {

@@ -106,13 +106,14 @@ impl Rig {
     }
 
     /// Requests are due at random moments, `rate` a second on average, whether or not earlier ones are answered:
-    /// one that finds no free connection waits, and that wait counts.
+    /// one that finds no free connection waits, and that wait counts. `aside` is done at each turn.
     pub(super) fn open(
         &mut self,
         job: &Job,
         shape: Shape,
         rate: f64,
         cpu: &dyn Fn() -> Result<Duration>,
+        aside: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Outcome> {
         let mut run = Run::new(self, job, shape.connections)?;
         let mut idle: Vec<usize> = (0..shape.connections).collect();
@@ -140,6 +141,7 @@ impl Rig {
                 let step = run.client(&self.poll, job, index)?.start(&self.poll, job, at)?;
                 run.note(&self.poll, job, index, step)?;
             }
+            aside()?;
             // Never sleeps: a wake-up would be counted as the proxy's delay.
             self.step(job, &mut run, Duration::ZERO, &mut |run, _, index, at| {
                 if at >= from {

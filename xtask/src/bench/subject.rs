@@ -202,7 +202,8 @@ fn floor(doors: &Doors, nodes: Addresses) -> Vec<String> {
     words.split(' ').map(str::to_owned).collect()
 }
 
-fn free_port() -> Result<SocketAddr> {
+/// An address that nobody listens on.
+pub(super) fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
