@@ -355,7 +355,7 @@ impl Guard {
             _ if let Some((_, within)) = late => {
                 tracing::warn!(guard = %name, "{what} did not end within {} and was killed", Span(within));
             }
-            Ending::Code(0) => tracing::info!(guard = %name, "{what} {ending}"),
+            Ending::Code(0) | Ending::Unstarted => tracing::info!(guard = %name, "{what} {ending}"),
             _ if asked => tracing::info!(guard = %name, "{what} {ending}"),
             _ => tracing::warn!(guard = %name, "{what} {ending} by itself"),
         }

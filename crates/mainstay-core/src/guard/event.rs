@@ -93,6 +93,8 @@ pub enum Ending {
     Signal(i32),
     /// It could not be started, or nobody saw its end. Why, as a sentence.
     Failed(Name),
+    /// It was not started: by the time it could be, the lease was in doubt, or its time over.
+    Unstarted,
 }
 
 impl fmt::Display for Ending {
@@ -102,6 +104,7 @@ impl fmt::Display for Ending {
             Self::Code(code) => write!(f, "ended with exit code {code}"),
             Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
             Self::Failed(reason) => write!(f, "failed: {reason}"),
+            Self::Unstarted => f.write_str("was not started: by then the lease was in doubt, or its time over"),
         }
     }
 }
@@ -113,7 +116,7 @@ impl Ending {
         let code = match self {
             Self::Code(code) => *code,
             Self::Signal(signal) => 128_i32.saturating_add(*signal),
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::Unstarted => 1,
         };
         u8::try_from(code).unwrap_or(u8::MAX)
     }

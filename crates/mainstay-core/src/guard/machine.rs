@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::event::{Action, Ending, Event, Job, Permit};
 use super::restart::Restart;
 use super::rules::{Finish, Rules};
@@ -48,6 +50,8 @@ enum State {
 enum Next {
     /// It ended or was stopped as it should.
     Settle,
+    /// It did not come to be, for no fault of its own.
+    Later { tenure: Tenure },
     /// It failed.
     Again { tenure: Tenure, reason: Name },
 }
@@ -354,6 +358,7 @@ impl Machine {
             _ => None,
         };
         let next = match (&running.part, running.end) {
+            (_, End::No) if ending == Ending::Unstarted => Next::Later { tenure: running.tenure },
             (Part::Before { .. }, End::No) if ending == Ending::Code(0) => match held {
                 Some(permit) if !self.leaves() => return self.run_child(permit, now, actions),
                 _ => Next::Settle,
@@ -381,6 +386,10 @@ impl Machine {
 
     fn settle(&mut self, next: Next, now: Moment) {
         self.state = State::Idle;
+        if let Next::Later { tenure } = next {
+            self.state = State::Waiting { tenure, until: now + LATER };
+            return;
+        }
         let (Next::Again { tenure, reason }, Finish::Restart(rule)) = (next, self.rules.finish) else { return };
         let (until, too_often) = self.restart.failed(&rule, now);
         if too_often && self.hand_over.is_none() {
@@ -389,3 +398,6 @@ impl Machine {
         self.state = State::Waiting { tenure, until };
     }
 }
+
+/// Before what could not be started in time is tried again: each try costs a process, of a machine that is slow already.
+const LATER: Duration = Duration::from_millis(100);

@@ -147,6 +147,28 @@ fn deadlines_hold_without_news() {
 }
 
 #[test]
+fn what_could_not_be_started_in_time_did_not_fail() {
+    let once = RestartRule { times: 0, within: millis(10_000), backoff: millis(10) };
+    for finish in [Finish::Restart(once), Finish::End] {
+        let mut bench = Bench::new(Rules { finish, ..rules() });
+        bench.hold(1, 2000, 3000, "run child 2000 3000", ChildState::Starting);
+        bench.check(Event::Ended(Ending::Unstarted), "", ChildState::Gone);
+        assert_eq!((bench.wish().as_str(), bench.machine.finished()), ("", None));
+        bench.next(1100, "run child 2000 3000", ChildState::Starting);
+        // While the lease is in doubt nothing is tried.
+        bench.order(
+            Standing::Frozen { tenure: tenure(1), until: None, kill_at: bench.at(3000) },
+            "freeze 3000",
+            ChildState::Frozen,
+        );
+        bench.check(Event::Ended(Ending::Unstarted), "", ChildState::Gone);
+        bench.next(1200, "", ChildState::Gone);
+        bench.hold(1, 4000, 5000, "run child 4000 5000", ChildState::Starting);
+        bench.check(Event::Started, "", ChildState::Starting);
+    }
+}
+
+#[test]
 fn only_the_same_tenure_is_thawed() {
     let mut bench = Bench::ready(rules());
     bench.order(

@@ -80,8 +80,9 @@ impl Word {
 }
 
 fn parse_ending(text: &str) -> Option<Ending> {
-    let (kind, rest) = text.split_once(' ')?;
+    let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
     Some(match kind {
+        "unstarted" => Ending::Unstarted,
         "code" => Ending::Code(rest.parse().ok()?),
         "signal" => Ending::Signal(rest.parse().ok()?),
         "failed" => Ending::Failed(rest.into()),
@@ -98,6 +99,7 @@ impl fmt::Display for Word {
             Self::Trouble(text) => writeln!(f, "trouble {}", in_one_line(text)),
             Self::Ended { ending: Ending::Code(code), left } => writeln!(f, "ended {left} code {code}"),
             Self::Ended { ending: Ending::Signal(signal), left } => writeln!(f, "ended {left} signal {signal}"),
+            Self::Ended { ending: Ending::Unstarted, left } => writeln!(f, "ended {left} unstarted"),
             Self::Ended { ending: Ending::Failed(why), left } => {
                 writeln!(f, "ended {left} failed {}", in_one_line(why))
             }
@@ -165,6 +167,7 @@ mod tests {
             Word::Ended { ending: Ending::Code(-1), left: 0 },
             Word::Ended { ending: Ending::Signal(9), left: 3 },
             Word::Ended { ending: Ending::Failed("no such file".into()), left: 0 },
+            Word::Ended { ending: Ending::Unstarted, left: 0 },
         ];
         for word in words {
             assert_eq!(Word::parse(word.to_string().trim_end()), Some(word.clone()));

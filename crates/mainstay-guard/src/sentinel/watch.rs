@@ -242,9 +242,11 @@ impl Watch {
                 self.attempt("let its processes go on", self.group.thaw());
                 Phase::Stopping { by }
             }
-            (Order::Allow { .. } | Order::Freeze { .. } | Order::Stop { .. }, Phase::Waiting)
-            | (Order::Freeze { .. }, Phase::Stopping { .. })
-            | (Order::Kill, _) => Phase::Killing { times: 0 },
+            (_, Phase::Waiting) => {
+                self.ended(Ending::Unstarted);
+                Phase::Killing { times: 0 }
+            }
+            (Order::Freeze { .. }, Phase::Stopping { .. }) | (Order::Kill, _) => Phase::Killing { times: 0 },
         };
     }
 

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use mainstay_core::Moment;
+use mainstay_core::guard::{Finish, RestartRule};
 use mainstay_core::lease::{ChildState, Standing};
+use mainstay_guard::Command;
 use mainstay_io::clock;
 use mainstay_testkit::until;
 use rustix::process::Signal;
 
-use super::rig::{BOUND, Outside, Place, Rig, SLACK, containments, late, params, signal, tenure};
+use super::rig::{BOUND, Outside, Place, Rig, SLACK, containments, late, params, program, signal, tenure};
 
 const ORPHANS: &[&str] = &["main", "orphan-0", "orphan-1"];
 
@@ -146,6 +148,33 @@ async fn without_freezing_it_is_killed_at_once() {
         rig.child(ChildState::Gone).await;
         let last = late(rig.place.last_beat(), until);
         assert!(clock::boot() >= until && last < SLACK, "{last:?}");
+        rig.end().await;
+    }
+}
+
+/// On a machine so slow that the tenure's time is over before the command can be started.
+#[tokio::test]
+async fn a_command_that_cannot_be_started_in_time_has_not_failed() {
+    for cgroup in containments() {
+        let place = Place::new();
+        let go = place.path("go");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
+        let mut params = params(&place, place.child(&[]), cgroup);
+        let (within, backoff) = (Duration::from_secs(60), Duration::from_millis(10));
+        params.finish = Finish::Restart(RestartRule { times: 0, within, backoff });
+        // A sentinel that comes to itself only when it is let.
+        let script = format!("! test -p {0} || read go < {0}; exec \"$@\"", go.display());
+        let sentinel = program().display().to_string();
+        params.sentinel = Command::new(["sh", "-c", &script, "sh", &sentinel, "sentinel"]).unwrap();
+        let mut rig = Rig::start(place, params).await;
+        rig.hold_for(1, Duration::from_millis(100), Duration::from_secs(60));
+        rig.child(ChildState::Frozen).await;
+        std::fs::write(&go, "go\n").unwrap();
+        std::fs::remove_file(&go).unwrap();
+        let report = rig.child(ChildState::Gone).await;
+        assert_eq!(report.wish, None, "{:?}", *rig.guard.status.borrow());
+        rig.hold();
+        rig.place.beating(&["main"]).await;
         rig.end().await;
     }
 }
