@@ -13,6 +13,7 @@ pub(super) fn merge(reports: &[Result<Value, String>]) -> Value {
         "ttl_ms": had.first().map_or(Value::Null, |report| report["ttl_ms"].clone()),
         "count": runs.len(),
         "active_ms": spread(&runs, "active_ms"),
+        "control_ms": spread(&runs, "control_ms"),
         "ready_ms": spread(&runs, "ready_ms"),
         "resumed_ms": spread(&runs, "resumed_ms"),
         "longest_gap_ms": spread(&runs, "longest_gap_ms"),

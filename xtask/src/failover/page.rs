@@ -20,11 +20,12 @@ pub(super) fn line(row: &Row, report: &Value) -> String {
     let broken = report["broken"].as_array().map_or(0, Vec::len);
     let verdict = if broken == 0 { String::new() } else { format!(" **not met {broken} times**") };
     format!(
-        "{} {} | {} | {} | {} | {} | {} | {} of {} | {} | {}{verdict} |",
+        "{} {} | {} | {} | {} | {} | {} | {} | {} of {} | {} | {}{verdict} |",
         head(row),
         report["ttl_ms"],
         report["count"],
         spread("active_ms"),
+        spread("control_ms"),
         spread("ready_ms"),
         spread("resumed_ms"),
         spread("longest_gap_ms"),
@@ -80,9 +81,9 @@ fn machine() -> String {
 
 const BEGIN: &str = "<!-- figures: cargo xtask failover -->";
 const END: &str = "<!-- end of figures -->";
-const HEADINGS: &str = "| what happens | store | ttl, ms | runs | successor active, ms | its node ready, ms | writes resumed, ms | longest gap for clients, ms | requests lost | stale writes | wanted |";
-const HEAD: &str = "| what happens | store | ttl, ms | runs | successor active, ms | its node ready, ms | writes resumed, ms | longest gap for clients, ms | requests lost | stale writes | wanted |\n\
-                    |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|\n";
+const HEADINGS: &str = "| what happens | store | ttl, ms | runs | successor active, ms | without drain and stop, ms | its node ready, ms | writes resumed, ms | longest gap for clients, ms | requests lost | stale writes | wanted |";
+const HEAD: &str = "| what happens | store | ttl, ms | runs | successor active, ms | without drain and stop, ms | its node ready, ms | writes resumed, ms | longest gap for clients, ms | requests lost | stale writes | wanted |\n\
+                    |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|\n";
 
 #[cfg(test)]
 mod tests {
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn a_line_takes_the_place_of_its_own_and_of_no_other() {
         let [first, second, ..] = ROWS else { panic!("there are rows") };
-        let line = |row: &Row, words: &str| format!("{}{}", head(row), format!(" {words} |").repeat(9));
+        let line = |row: &Row, words: &str| format!("{}{}", head(row), format!(" {words} |").repeat(10));
         let once = table("", second, &line(second, "old"));
         let twice = table(&once, first, &line(first, "one"));
         assert_eq!(twice, format!("{HEAD}{}\n{}\n", line(first, "one"), line(second, "old")));

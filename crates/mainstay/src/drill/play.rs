@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use mainstay_proxy::access::Stamp;
 use rustix::process::Signal;
 use serde::Serialize;
 
@@ -18,6 +19,9 @@ pub(super) struct Run {
     pub(super) active_ms: Option<f64>,
     /// The same until its node was ready.
     pub(super) ready_ms: Option<f64>,
+    /// Of a planned switch-over until the successor was active: without what the previous holder needed to drain, and its node
+    /// to stop.
+    pub(super) control_ms: Option<f64>,
     /// Longest time in which no client had a good answer, in milliseconds.
     pub(super) longest_gap_ms: f64,
     /// Requests of that time.
@@ -36,6 +40,8 @@ pub(super) struct Run {
     pub(super) steps: Option<String>,
     /// What was not as it must be.
     pub(super) broken: Vec<String>,
+    /// The lease's history of that time, when something was not.
+    pub(super) history: Vec<String>,
 }
 
 /// What came of all runs.
@@ -71,6 +77,7 @@ pub(super) async fn all(set: &mut Set, kind: Kind, runs: u32) -> Result<Played, 
         let went_on = run.is_ok();
         let run = run.unwrap_or_else(|mishap| Run { broken: vec![mishap.to_string()], ..Run::default() });
         eprintln!("run {number} of {runs}: {}", run.told());
+        run.history.iter().for_each(|line| eprintln!("  {line}"));
         played.push(run);
         if !went_on {
             // What was played before is worth a report all the same.
@@ -82,6 +89,8 @@ pub(super) async fn all(set: &mut Set, kind: Kind, runs: u32) -> Result<Played, 
 }
 
 async fn one(set: &mut Set, kind: Kind, number: u32) -> Result<Run, Mishap> {
+    // A tenure may have begun anew since the last run: on a busy machine a renewal may come too late by itself.
+    until("nobody leads with a ready node", TAKEOVER_WITHIN, async || set.is_led().await).await?;
     let holder = set.holder().await?;
     let mut run = Run::default();
     let Begun { from, at } = strike(set, kind, number, &mut run).await?;
@@ -95,6 +104,8 @@ async fn one(set: &mut Set, kind: Kind, number: u32) -> Result<Run, Mishap> {
         let takeover = Takeover::since(set, at).await;
         let ms = |time: Duration| time.as_secs_f64() * 1000.0;
         (run.active_ms, run.ready_ms) = (takeover.active.map(ms), takeover.ready.map(ms));
+        let control = takeover.active.zip(takeover.parting).map(|(active, parting)| active.saturating_sub(parting));
+        run.control_ms = control.filter(|_| kind == Kind::Switchover).map(ms);
         (run.steps, run.takeovers) = (takeover.steps, takeover.count);
     }
     if kind == Kind::KillChild {
@@ -112,7 +123,15 @@ async fn one(set: &mut Set, kind: Kind, number: u32) -> Result<Run, Mishap> {
     tokio::time::sleep(set.ttl() * 2).await;
     account(set, kind, from, &mut run).await?;
     judge(kind, &mut run);
+    if !run.broken.is_empty() {
+        run.history = set.since(at).await.iter().map(told).collect();
+    }
     Ok(run)
+}
+
+/// A line of the history.
+fn told(entry: &mainstay_store::Entry) -> String {
+    format!("{}  {}  #{}  {}: {}", Stamp(entry.at), entry.by, entry.epoch, entry.what, entry.text)
 }
 
 async fn account(set: &Set, kind: Kind, from: Instant, run: &mut Run) -> Result<(), Mishap> {

@@ -18,7 +18,9 @@ pub(super) struct Report {
     ttl_ms: u128,
     /// From the failure until the successor was fenced and active, in milliseconds.
     active_ms: Option<Spread>,
-    /// The same until its node was ready.
+    /// The same without what a planned switch-over's previous holder needed to drain, and its node to stop.
+    control_ms: Option<Spread>,
+    /// From the failure until the successor's node was ready.
     ready_ms: Option<Spread>,
     /// From when the database could be written to again until a client's write was confirmed.
     resumed_ms: Option<Spread>,
@@ -89,6 +91,7 @@ impl Report {
             store: set.store(),
             ttl_ms: (args.renew * 3).as_millis(),
             active_ms: Spread::of(runs.iter().filter_map(|run| run.active_ms)),
+            control_ms: Spread::of(runs.iter().filter_map(|run| run.control_ms)),
             ready_ms: Spread::of(runs.iter().filter_map(|run| run.ready_ms)),
             resumed_ms: Spread::of(runs.iter().filter_map(|run| run.resumed_ms)),
             longest_gap_ms: Spread::of(runs.iter().map(|run| run.longest_gap_ms)),
@@ -112,6 +115,7 @@ impl fmt::Display for Report {
         writeln!(f, "{}: {}, {times}, on {}", self.drill.name(), self.drill.what(), self.store)?;
         for (what, spread) in [
             ("successor fenced and active", self.active_ms),
+            ("  without drain and stop", self.control_ms),
             ("successor's node ready", self.ready_ms),
             ("writes resumed", self.resumed_ms),
             ("longest gap for clients", self.longest_gap_ms),

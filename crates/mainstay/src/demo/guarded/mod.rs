@@ -182,6 +182,15 @@ impl Set {
         found.ok_or_else(|| Mishap::new("nobody holds the lease", "its history has no tenure"))
     }
 
+    /// Whether the last tenure that began has got as far as a ready node, and has not ended.
+    pub(crate) async fn is_led(&self) -> bool {
+        let entries = self.entries().await;
+        let Some(last) = entries.iter().rev().find(|entry| *entry.what == *"activated") else { return false };
+        let of_it = entries.iter().filter(|entry| (entry.epoch, &entry.by) == (last.epoch, &last.by));
+        let told: Vec<&str> = of_it.map(|entry| &*entry.what).collect();
+        told.contains(&"ready") && !told.contains(&"lost")
+    }
+
     /// What happened first since then.
     pub(crate) async fn happened(&self, what: &str, since: SystemTime) -> Option<Entry> {
         let entries = self.entries().await;
