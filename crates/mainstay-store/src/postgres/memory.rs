@@ -60,9 +60,10 @@ impl Memory {
         (*of == nonce).then(|| credential.clone())
     }
 
-    /// The tenure was given up.
-    pub(super) fn forget_credential(&self, lease: &Name) {
-        self.lock().entry(lease.clone()).or_default().credential = None;
+    /// The tenure was given up. It may be one of an earlier program, while this one has taken the lease.
+    pub(super) fn forget_credential(&self, lease: &Name, nonce: Nonce) {
+        let mut leases = self.lock();
+        leases.entry(lease.clone()).or_default().credential.take_if(|(of, _)| *of == nonce);
     }
 
     /// Whether a look has found roles of the lease.
@@ -85,5 +86,20 @@ impl Memory {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Name, Known>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_forgotten_with_its_own_tenure_only() {
+        let (memory, lease, role) = (Memory::default(), Name::from("bank"), Name::from("node_a"));
+        memory.credential(&lease, Nonce(2), &role).unwrap();
+        memory.forget_credential(&lease, Nonce(1));
+        assert!(memory.drawn(&lease, Nonce(2)).is_some());
+        memory.forget_credential(&lease, Nonce(2));
+        assert!(memory.drawn(&lease, Nonce(2)).is_none());
     }
 }

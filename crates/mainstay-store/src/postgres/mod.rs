@@ -96,8 +96,8 @@ impl Postgres {
             _ => {
                 let step = steps::step(&session, lease, &request, end).await?;
                 self.hints.seen(&step.seen, session.key);
-                if let Request::Transfer { .. } = request {
-                    self.memory.forget_credential(lease);
+                if let Request::Transfer { nonce, .. } = request {
+                    self.memory.forget_credential(lease, nonce);
                 }
                 let answer = if step.done { step.seen.done() } else { step.seen.overtaken() };
                 self.tell(&session, lease, &answer);
