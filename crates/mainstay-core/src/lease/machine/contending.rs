@@ -142,6 +142,9 @@ impl Contending {
             from: (!row.holder.is_empty()).then(|| row.holder.clone()),
             switch: row.switch.as_ref().filter(|switch| core.fulfils(row, switch, &seen)).map(|switch| switch.id),
         });
+        if let Some(id) = core.gave_before(&seen) {
+            core.tried = Some(id);
+        }
         let epoch_at_least = if core.safety.epoch_above_seen { core.sight.max_epoch + 1 } else { row.epoch + 1 };
         let request = Request::Acquire {
             seen: claim.seen,
@@ -159,6 +162,18 @@ impl Contending {
 }
 
 impl Core {
+    /// The switch-over for which a member of this name gave the lease up, as the row says: this one, or what it was before
+    /// it was started again. The lease is kept for a successor who did not come.
+    fn gave_before(&self, seen: &Seen) -> Option<Nonce> {
+        let row = &seen.row;
+        let switch = row.switch.as_ref()?;
+        let kept = row.next.is_some() && !self.is_me(row.next.as_ref());
+        let given = row.state == RowState::Free && self.is_me(Some(&row.holder)) && kept;
+        // Its time had come when the lease was given up, which is one `ttl` before what it is kept for ends.
+        let due = switch.due.until(row.expires_at) >= row.ttl;
+        (given && due).then_some(switch.id)
+    }
+
     /// Whether this member's taking the lease is what a switch-over asked for. One that named nobody wanted another than
     /// the holder, however that one comes to be gone. Who gave it up for that and has it back is that holder.
     fn fulfils(&self, row: &Row, switch: &SwitchTo, seen: &Seen) -> bool {

@@ -203,6 +203,15 @@ impl Rig {
         }
     }
 
+    /// The program is started again. Nothing is under way.
+    fn again(&mut self) {
+        let terms = self.machine.terms().clone();
+        self.machine = Machine::new(terms, self.own()).expect("good terms");
+        self.answers.clear();
+        (self.guard.order, self.guard.next) = (0, None);
+        self.report();
+    }
+
     fn report(&mut self) {
         let Guard { child, nonce, order, wish, prepared, .. } = &self.guard;
         let report = Report { order: *order, nonce: *nonce, child: *child, wish: wish.clone(), prepared: *prepared };
@@ -277,6 +286,7 @@ impl Rig {
             ["slow"] => self.way = Way::Slow,
             ["full"] => self.way = Way::Full,
             ["refusing"] => self.way = Way::Refusing,
+            ["again"] => self.again(),
             ["look"] => self.event(Event::Hint(Hint::Look)),
             ["gone"] => self.event(Event::Hint(Hint::HolderGone)),
             ["lost"] => self.event(Event::Hint(Hint::Lost)),

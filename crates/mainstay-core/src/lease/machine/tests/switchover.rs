@@ -250,6 +250,21 @@ fn a_successor_that_takes_nothing_has_it_taken_back() {
 }
 
 #[test]
+fn one_that_was_started_again_does_not_try_again_what_failed() {
+    let rig = play(
+        terms(),
+        "0 b 50 is standby
+         1000 op switch b
+         1100 b 50 is prepared
+         1500 again
+         9000 end",
+    );
+    let told = |what: &str| rig.log.iter().filter(|line| line.contains(what)).count();
+    let times = (told("gives the lease up for b"), told("switch-over failed: b did not take the lease in time"));
+    assert_eq!(times, (1, 1), "{:#?}", rig.log);
+}
+
+#[test]
 fn one_that_has_back_what_it_gave_to_nobody_in_particular_does_not_call_it_done() {
     check(
         terms(),
