@@ -191,6 +191,9 @@ async fn write(store: Arc<dyn Store>, mut entries: mpsc::Receiver<Entry>, counte
         while let Err(failure) = store.record(entry.clone()).await {
             tries += 1;
             let (Failure::NotDone(why) | Failure::Unknown(why)) = &failure;
+            if tries == TOLD_AFTER {
+                tracing::warn!(lease = &*entry.lease, "the history cannot be written, and is tried again: {why}");
+            }
             if matches!(failure, Failure::Unknown(_)) || tries == TRIES {
                 tracing::debug!(lease = &*entry.lease, what = &*entry.what, %why, "write the history");
                 counters.dropped();
@@ -211,6 +214,8 @@ const HISTORY: usize = 256;
 /// How often it is tried to write one, and how long is waited between.
 const TRIES: u32 = 600;
 const PAUSE: Duration = Duration::from_secs(1);
+/// So many tries of one that fail are worth a word; a store that is away for a moment is told elsewhere.
+const TOLD_AFTER: u32 = 5;
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,10 @@
 //! What PostgreSQL's errors mean: whether something was done, and what to do, in sentences.
 
 use std::error::Error as _;
+use std::io;
 
 use mainstay_core::lease::Failure;
+use rustls::CertificateError as Bad;
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
 
@@ -19,7 +21,8 @@ pub(super) fn failure(error: &Error, host: &str) -> Failure {
 pub(super) fn sentence(error: &Error, host: &str) -> String {
     let Some(said) = error.as_db_error() else {
         let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-        return format!("{host}: {error}{source}");
+        let advice = encryption(error, &source).map(|advice| format!(": {advice}")).unwrap_or_default();
+        return format!("{host}: {error}{source}{advice}");
     };
     let message = said.message();
     let code = said.code();
@@ -50,6 +53,31 @@ pub(super) fn sentence(error: &Error, host: &str) -> String {
         _ => return format!("{host}: {message}"),
     };
     format!("{host}: {message}: {advice}")
+}
+
+/// What to do when no encrypted connection comes about.
+fn encryption(error: &Error, text: &str) -> Option<&'static str> {
+    if text.contains("server does not support TLS") {
+        return Some(
+            "the server does not encrypt: set `ssl = on` there; where it need not, `sslmode=disable` in the url",
+        );
+    }
+    let within = error.source()?.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()?;
+    match within {
+        rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            Some("see to the server's certificate, or to this machine's clock")
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
+            Some("see to this machine's clock, or to the server's certificate")
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            Some("name the host in the url as its certificate does, or have one made for it")
+        }
+        rustls::Error::InvalidCertificate(_) => {
+            Some("another has signed it than `ca` names: see whether this is the right server, and name who signs it")
+        }
+        _ => None,
+    }
 }
 
 /// What to do about a pooler between guard and store.
