@@ -1,4 +1,4 @@
-//! Whether another member of the own name lives: asked once, before a member begins.
+//! Whether another member of the own name lives: asked once, before a member begins to contend.
 //!
 //! Two machines that were given one name by mistake do no harm to the lease, for tenures are told apart by nonces. But
 //! people, pools and switch-overs tell members apart by name, so the second is not to begin.

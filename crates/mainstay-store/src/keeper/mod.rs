@@ -4,6 +4,7 @@
 
 mod counters;
 mod flaps;
+mod gate;
 mod telling;
 
 use std::collections::HashMap;
@@ -22,7 +23,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{Grant, Store, Tier};
 
+use gate::Shut;
+
 pub use counters::Counters;
+pub use gate::Gate;
 pub use telling::word;
 
 /// The lease of this program. When it is dropped nothing is renewed any more; to give the lease up in order, let the guard
@@ -81,12 +85,34 @@ impl Keeper {
     /// # Errors
     /// What is wrong with the terms.
     pub fn start(store: Arc<dyn Store>, terms: Terms) -> Result<Self, BadTerms> {
+        let (quiet, _) = watch::channel(true);
         let machine = Machine::new(terms.clone(), boot())?;
+        Ok(Self::run(store, terms, machine, None, quiet))
+    }
+
+    /// The same for a member that may not begin yet: until the gate opens it only follows the lease.
+    ///
+    /// # Errors
+    /// What is wrong with the terms.
+    pub fn start_behind(store: Arc<dyn Store>, terms: Terms, gate: Gate) -> Result<Self, BadTerms> {
+        let Gate { whom, quiet } = gate;
+        let shut = Shut { whom, terms: terms.clone() };
+        let machine = Machine::new(shut.following(), boot())?;
+        Ok(Self::run(store, terms, machine, Some(shut), quiet))
+    }
+
+    fn run(
+        store: Arc<dyn Store>,
+        terms: Terms,
+        machine: Machine,
+        gate: Option<Shut>,
+        quiet: watch::Sender<bool>,
+    ) -> Self {
         let (orders, orders_seen) = watch::channel(machine.order().clone());
         let (view, view_seen) = watch::channel(machine.view().clone());
         let (status, status_seen) = watch::channel(Status::default());
         let (reports, reports_seen) = watch::channel(None);
-        let (quiet, quiet_seen) = watch::channel(true);
+        let quiet_seen = quiet.subscribe();
         let (commands, commands_seen) = mpsc::channel(COMMANDS);
         let (answers, answers_seen) = mpsc::channel(ANSWERS);
         let (told, _) = broadcast::channel(TOLD);
@@ -94,6 +120,7 @@ impl Keeper {
         let teller = telling::Teller::start(&terms, Arc::clone(&store), Arc::clone(&counters), told.clone());
         let shell = Shell {
             machine,
+            gate,
             hints: store.hints(&terms.lease),
             losses: store.losses(),
             store: Arc::clone(&store),
@@ -108,7 +135,7 @@ impl Keeper {
         let inbox = Inbox { answers: answers_seen, reports: reports_seen, quiet: quiet_seen, commands: commands_seen };
         let task = tokio::spawn(shell.run(inbox)).abort_handle();
         let (orders, view, status) = (orders_seen, view_seen, status_seen);
-        Ok(Self { terms, store, orders, view, status, reports, quiet, commands, told, counters, task })
+        Self { terms, store, orders, view, status, reports, quiet, commands, told, counters, task }
     }
 
     /// What it keeps, and how.
@@ -208,6 +235,8 @@ type Answered = (RequestId, Result<mainstay_core::lease::Answer, mainstay_core::
 
 struct Shell {
     machine: Machine,
+    /// `None`: it has begun.
+    gate: Option<Shut>,
     store: Arc<dyn Store>,
     hints: mpsc::Receiver<Hint>,
     losses: Option<watch::Receiver<u64>>,
@@ -245,8 +274,18 @@ impl Shell {
                 None => std::future::pending().await,
             }
         };
+        let begins = async {
+            match &mut self.gate {
+                Some(gate) => gate.opens().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
+            () = begins => {
+                self.begin(inbox);
+                Some(Event::Tick)
+            }
             // First: what was answered afterwards is to be taken for an answer to it.
             Ok(()) = lost => Some(Event::Hint(Hint::Lost)),
             Some((id, result)) = inbox.answers.recv() => Some(Event::Answered { id, result }),
@@ -266,6 +305,21 @@ impl Shell {
             Some(hint) = self.hints.recv() => Some(Event::Hint(hint)),
             () = sleep_until(wake) => Some(Event::Tick),
         }
+    }
+
+    /// From now on it may hold the lease: a machine that knows nothing yet takes the place of the one that followed.
+    fn begin(&mut self, inbox: &mut Inbox) {
+        let machine = self.gate.take().map(|gate| Machine::new(gate.terms, boot()));
+        let Some(Ok(machine)) = machine else { return };
+        self.machine = machine;
+        // What is still under way has numbers that this one will give to something else.
+        (self.answers, inbox.answers) = mpsc::channel(ANSWERS);
+        for (_, waiting) in self.waiting.drain() {
+            // Who asked may have left.
+            let _left = waiting.send(Err(gate::UNHEARD.into()));
+        }
+        inbox.reports.mark_changed();
+        inbox.quiet.mark_changed();
     }
 
     fn handle(&mut self, event: Event) {
@@ -289,6 +343,10 @@ impl Shell {
     fn act(&mut self, action: Action) {
         match action {
             Action::Ask { id, request, timeout } => {
+                let request = match &self.gate {
+                    Some(gate) => gate.in_its_name(request),
+                    None => request,
+                };
                 let (store, answers) = (Arc::clone(&self.store), self.answers.clone());
                 let lease = self.machine.terms().lease.clone();
                 self.counters.asked();
@@ -305,6 +363,8 @@ impl Shell {
             Action::Show(view) => {
                 self.view.send_replace(view);
             }
+            // Who begins tells of it as it finds it.
+            Action::Tell(_) if self.gate.is_some() => {}
             Action::Tell(happening) => self.teller.tell(happening, self.machine.row(), boot()),
             Action::Reply { id, result } => {
                 if let Some(waiting) = self.waiting.remove(&id) {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_core::lease::{
-    ChildState, Identity, LeaseView, MemberState, Name, Order, Phase, Report, Standing, Terms, Wanted,
+    ChildState, Identity, LeaseView, Member, MemberState, Name, Order, Phase, Report, Standing, Terms, Wanted,
 };
-use mainstay_store::keeper::draw;
+use mainstay_store::keeper::{Gate, draw};
 use mainstay_store::{Keeper, Location, Settings, Store, open};
 use mainstay_testkit::until;
 use tokio::task::JoinHandle;
@@ -53,6 +53,48 @@ async fn a_child_is_frozen_as_soon_as_the_store_is_lost() {
         let froze: Vec<_> = words.iter().filter(|word| matches!(**word, "frozen" | "thawed" | "lost")).collect();
         assert_eq!(froze, if lossless { vec![] } else { vec![&"frozen", &"thawed"] });
     }
+}
+
+/// The lease is free and the guard's child gone, but it is not its turn yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keeper_behind_a_gate_follows_until_it_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings::new(Location::Sqlite(dir.path().join("mainstay.db")));
+    let lease = name("bank-a");
+    let me = Identity { name: name("b"), instance: draw(), priority: 100 };
+    let terms = Terms::new(lease.clone(), me, Duration::from_secs(1), Duration::from_secs(3));
+    let whom = Member {
+        name: name("b (starts)"),
+        instance: terms.me.instance,
+        priority: 0,
+        state: MemberState::Unfit,
+        quiet: true,
+        age: Duration::ZERO,
+    };
+    let (open_it, whom) = tokio::sync::watch::channel(Some(whom));
+    let gate = Gate { whom, quiet: tokio::sync::watch::channel(true).0 };
+    let store = open(&settings).unwrap();
+    let keeper = Arc::new(Keeper::start_behind(Arc::clone(&store), terms, gate).unwrap());
+    let waits = Program { guard: tokio::spawn(guard(keeper.orders(), keeper.reports())), keeper, store };
+    let status = waits.keeper.status();
+    let as_asking = async || status.borrow().members.iter().map(|it| &*it.name).eq(["b (starts)"]);
+    until("it does not look", BOUND, as_asking).await.unwrap();
+    let asked = waits.keeper.counters().asked_total();
+    until("it looks no more", BOUND, async || waits.keeper.counters().asked_total() > asked + 1).await.unwrap();
+    assert_eq!((waits.standing(), waits.keeper.counters().tenures_total()), (Standing::Without, 0));
+    let (_, paused) = waits.keeper.command(Wanted::Pause(name("ann"))).await;
+    assert_eq!(paused, Ok(()));
+    let (_, resumed) = waits.keeper.command(Wanted::Resume).await;
+    assert_eq!(resumed, Ok(()));
+    let other = Program::start(open(&settings).unwrap(), &lease, "a");
+    other.holds().await;
+    waits.sees("a").await;
+    open_it.send_replace(None);
+    let standby = async || other.keeper.status().borrow().members.iter().any(|it| &*it.name == "b" && it.priority > 0);
+    until("it is no member", BOUND, standby).await.unwrap();
+    waits.sees("a").await;
+    drop(other);
+    waits.holds().await;
 }
 
 async fn changes_hands(store: impl Fn(&str) -> Arc<dyn Store>) {

@@ -79,6 +79,9 @@ pub struct Lease {
     /// Who paused takeovers; absent while they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_by: Option<String>,
+    /// What this program waits for before it may take the lease, as a sentence; absent once it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
     /// This program's name among the members.
     pub me: String,
     /// `without`, `prepare`, `held`, `frozen` or `yield`: what this program's child may do.

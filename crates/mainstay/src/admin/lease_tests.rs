@@ -35,7 +35,7 @@ pub(super) fn kept(dir: &Path) -> Arc<Kept> {
         output: Arc::default(),
         over: false,
     });
-    let lease = KeptLease { name: "bank".into(), keeper, guard: Some(("node".into(), status)) };
+    let lease = KeptLease { name: "bank".into(), keeper, guard: Some(("node".into(), status)), waits: None };
     Arc::new(Kept { store, leases: vec![lease] })
 }
 

@@ -10,6 +10,7 @@ use mainstay_store::Entry;
 
 use super::document::{Child, Event, History, Lease, Progress, Said, Switchover};
 use super::members;
+use crate::run::leases::namesakes::Waits;
 use crate::run::leases::{Kept, KeptLease};
 
 /// What an operator asked of a lease that cannot be done. The status code and a sentence.
@@ -45,6 +46,7 @@ fn one(kept: &Kept, lease: &KeptLease) -> Lease {
         token: token.to_string(),
         fresh,
         paused_by: row.and_then(|row| row.paused.as_ref()).map(ToString::to_string),
+        waits: lease.waits.as_ref().and_then(Waits::text),
         me: keeper.terms().me.name.to_string(),
         standing: standing_name(&standing).to_owned(),
         left_s: (!left.is_zero()).then_some(left.as_secs_f64()),

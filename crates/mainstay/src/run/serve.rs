@@ -24,16 +24,22 @@ use crate::config::leases::Leases;
 /// # Errors
 /// A sentence: what could not be had at the start, or was lost on the way.
 pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8, String> {
-    let signals = Signals::take().map_err(|error| format!("take signals: {error}"))?;
+    let mut signals = Signals::take().map_err(|error| format!("take signals: {error}"))?;
     let Loaded { plan, settings, leases, databases: configured, notes } = loaded;
     notes.iter().for_each(|note| info!("{note}"));
     files::raise_limit(&plan);
     let admin = bind_admin(args.admin.as_ref().unwrap_or(&settings.admin))?;
-    let (kept, mut guards) = match &leases {
-        Some(leases) => {
-            let (kept, guards) = super::leases::start(leases).await?;
-            (Some(kept), guards)
-        }
+    let (kept, guards) = match &leases {
+        Some(leases) => tokio::select! {
+            started = super::leases::start(leases) => {
+                let (kept, guards) = started?;
+                (Some(kept), guards)
+            }
+            () = signals.impatience() => {
+                info!("stopped before it served");
+                return Ok(0);
+            }
+        },
         None => (None, Guards::none()),
     };
     let databases = Arc::new(Databases::default());
@@ -69,7 +75,6 @@ pub(super) async fn serve(args: &Args, loaded: Loaded, logs: &Logs) -> Result<u8
         });
     }
     announce(&front);
-    guards.report();
     Running { args, logs, front, face, settings, leases, kept, databases, guards }.live(signals, &order, orders).await
 }
 
@@ -151,7 +156,10 @@ impl Running<'_> {
             wish = wishes(&mut signals, logs, order) => (wish, Ok(0)),
             () = self.reloads(orders) => (Wish::End, Ok(0)),
             () = logs.watch() => (Wish::End, Ok(0)),
-            code = guards.over() => (Wish::Drain, Ok(code)),
+            over = guards.over() => match over {
+                Ok(code) => (Wish::Drain, Ok(code)),
+                Err(refused) => (Wish::End, Err(refused)),
+            },
             // The others finish what they have; to serve on without it would leave clients unanswered.
             () = lost => (Wish::Drain, Err("a worker has ended by itself".to_owned())),
         };

@@ -49,7 +49,8 @@ fn head(lease: &Lease) -> Vec<Cell> {
 }
 
 fn why(lease: &Lease) -> Vec<String> {
-    let mut why = Vec::new();
+    let mut why: Vec<String> = lease.waits.iter().cloned().collect();
+    let has_begun = why.is_empty();
     if !lease.fresh {
         why.push(format!("the store does not answer ({}): this is the last that was known", lease.store));
     }
@@ -66,10 +67,11 @@ fn why(lease: &Lease) -> Vec<String> {
     if lease.standing == "frozen" {
         why.push("the child is frozen until the lease is confirmed".to_owned());
     }
-    if !lease.members.iter().any(|member| member.priority > 0 && member.state != "gone") && lease.fresh {
+    let guards = |member: &Member| member.priority > 0 && member.state != "gone";
+    if !lease.members.iter().any(guards) && lease.fresh && has_begun {
         why.push("nobody guards it".to_owned());
     }
-    if lease.members.iter().any(|it| it.name == lease.me && !it.own && it.state != "gone") {
+    if has_begun && lease.members.iter().any(|it| it.name == lease.me && !it.own && it.state != "gone") {
         why.push(format!("ANOTHER MEMBER IS CALLED {} AS WELL: give each a name of its own", lease.me));
     }
     if let Some(child) = &lease.child {

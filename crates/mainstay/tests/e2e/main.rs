@@ -22,6 +22,7 @@ mod own_drills;
 mod patience;
 mod raw;
 mod refused;
+mod restarts;
 mod retry;
 mod running;
 mod secrets;

@@ -16,6 +16,7 @@ use mainstay_store::{Keeper, LeaseSettings, Secret, Settings, Store, Tier};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use self::namesakes::{Asking, Waits};
 use super::chain;
 use crate::config::leases::{Lease, Leases};
 
@@ -38,11 +39,17 @@ pub struct KeptLease {
     pub keeper: Arc<Keeper>,
     /// The guard's name and how its child is; `None`: the lease is only followed here.
     pub guard: Option<(Name, watch::Receiver<mainstay_guard::Status>)>,
+    /// What its keeper waits for before it begins; `None`: it never waited.
+    pub waits: Option<Waits>,
 }
 
 /// The guards of this program. When it is dropped they are told to leave.
 pub(super) struct Guards {
     running: Vec<Running>,
+    /// Members that ask whether another of their name lives.
+    asking: Vec<Asking>,
+    /// Nobody else has their names: their keepers may take leases.
+    begun: bool,
     /// Write what children write.
     writers: Vec<LineWriter>,
 }
@@ -63,8 +70,13 @@ pub(super) async fn start(leases: &Leases) -> Result<(Arc<Kept>, Guards), String
     settings.place = Place::here(&host).to_string().into();
     let store = mainstay_store::open(&settings).map_err(|fault| fault.to_string())?;
     let members: Vec<(&Lease, Terms)> = leases.all.iter().map(|lease| (lease, terms(lease, &host))).collect();
-    let guarding = members.iter().filter(|(lease, _)| lease.guard.is_some()).map(|(_, terms)| terms.clone());
-    namesakes::refuse(&store, guarding.collect()).await?;
+    let asks = |(lease, terms): &(&Lease, Terms)| {
+        lease.guard.as_ref().map(|_| Asking::start(Arc::clone(&store), terms.clone())).unzip()
+    };
+    let (asking, gates): (Vec<Option<Asking>>, Vec<_>) = members.iter().map(asks).unzip();
+    let waits: Vec<Option<Waits>> = asking.iter().map(|it| it.as_ref().map(Asking::waits)).collect();
+    let mut asking: Vec<Asking> = asking.into_iter().flatten().collect();
+    namesakes::refuse_at_once(&mut asking).await?;
     let writers = [("child-output", Target::Stdout), ("child-errors", Target::Stderr)]
         .into_iter()
         .map(|(name, target)| LineWriter::start(name, target, LINES_WAITING));
@@ -74,10 +86,13 @@ pub(super) async fn start(leases: &Leases) -> Result<(Arc<Kept>, Guards), String
     let [out, err] = senders.as_slice() else { return Err("no writer for what children write".to_owned()) };
     let mut kept = Vec::new();
     let mut running = Vec::new();
-    for (lease, terms) in members {
+    for (((lease, terms), gate), waits) in members.into_iter().zip(gates).zip(waits) {
         let name = terms.lease.clone();
-        let keeper = Keeper::start(Arc::clone(&store), terms).map_err(|fault| format!("lease {name}: {fault}"))?;
-        let keeper = Arc::new(keeper);
+        let keeper = match gate {
+            Some(gate) => Keeper::start_behind(Arc::clone(&store), terms, gate),
+            None => Keeper::start(Arc::clone(&store), terms),
+        };
+        let keeper = Arc::new(keeper.map_err(|fault| format!("lease {name}: {fault}"))?);
         let mut status = None;
         if let Some(guard) = &lease.guard {
             let params = params::of(guard, &lease.terms, Arc::clone(&keeper), out.clone(), err.clone())?;
@@ -87,9 +102,11 @@ pub(super) async fn start(leases: &Leases) -> Result<(Arc<Kept>, Guards), String
             running.push(Running { lease: lease.terms.lease.clone(), handle, keeper: Arc::clone(&keeper) });
         }
         tokio::spawn(paused::tell(lease.terms.lease.clone(), keeper.view()));
-        kept.push(KeptLease { name: lease.terms.lease.clone(), keeper, guard: status });
+        let twins = namesakes::tell_of_twins(Arc::clone(&store), lease.terms.lease.clone(), keeper.happenings());
+        tokio::spawn(twins);
+        kept.push(KeptLease { name: lease.terms.lease.clone(), keeper, guard: status, waits });
     }
-    let guards = Guards { running, writers };
+    let guards = Guards { running, asking, begun: false, writers };
     announce(&kept, leases, store.as_ref());
     Ok((Arc::new(Kept { store, leases: kept }), guards))
 }
@@ -111,12 +128,22 @@ impl Kept {
 impl Guards {
     /// None.
     pub(super) const fn none() -> Self {
-        Self { running: Vec::new(), writers: Vec::new() }
+        Self { running: Vec::new(), asking: Vec::new(), begun: false, writers: Vec::new() }
+    }
+
+    /// Waits until it is known that nobody else has the names of these members, and lets their keepers begin: whatever else
+    /// can fail at the start has to be done by then.
+    async fn begin(&mut self) -> Result<(), String> {
+        namesakes::settle(&self.asking).await?;
+        self.asking.iter().for_each(Asking::begin);
+        self.report();
+        self.begun = true;
+        Ok(())
     }
 
     /// Passes on what guards report, until they end. Before that no keeper takes a lease, since it does not know that the
-    /// child is gone: whatever else can fail at the start has to be done by then.
-    pub(super) fn report(&mut self) {
+    /// child is gone.
+    fn report(&mut self) {
         for guard in &mut self.running {
             let (_, nothing) = tokio::sync::mpsc::channel(1);
             let mut reports = std::mem::replace(&mut guard.handle.reports, nothing);
@@ -129,15 +156,19 @@ impl Guards {
         }
     }
 
-    /// Waits until a guard has ended by itself: its child's work is done, or its keeper is gone. The exit code is the
-    /// child's.
-    pub(super) async fn over(&mut self) -> u8 {
+    /// Begins, and waits until a guard has ended by itself: its child's work is done, or its keeper is gone. The exit code
+    /// is the child's.
+    ///
+    /// # Errors
+    /// A sentence: another that has the name of a member lives, and nothing was begun.
+    pub(super) async fn over(&mut self) -> Result<u8, String> {
+        self.begin().await?;
         let mut ends: Vec<_> = self.running.iter_mut().map(|guard| Box::pin(guard.handle.ended())).collect();
-        std::future::poll_fn(|cx| {
+        let first = std::future::poll_fn(|cx| {
             let ended = ends.iter_mut().map(|end| end.as_mut().poll(cx)).find(Poll::is_ready);
             ended.unwrap_or(Poll::Pending)
-        })
-        .await
+        });
+        Ok(first.await)
     }
 
     /// Longest time that leaving in order takes.
@@ -150,7 +181,11 @@ impl Guards {
     /// What is not done `within` is left to the sentinels, which kill what is left when this process ends. The exit code is
     /// that of the last child that did not end well; 0 when all did.
     pub(super) async fn leave(self, within: Duration) -> u8 {
-        let Self { mut running, writers } = self;
+        let Self { mut running, begun, writers, .. } = self;
+        if !begun {
+            // Nothing was ever held, and no child ran.
+            running.clear();
+        }
         let mut code = 0;
         running.iter().for_each(|guard| guard.handle.stop());
         let all = async {
