@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::guard::{Action, Ending, Event, Job, Machine, Rules, WellnessRule};
-use mainstay_core::lease::{self, ChildState, Name, Report, Tenure};
+use mainstay_core::lease::{self, ChildState, Name, Nonce, Report, Tenure};
 use mainstay_core::{Moment, Span};
 use mainstay_io::clock;
 use tokio::sync::{mpsc, watch};
@@ -65,6 +65,9 @@ pub struct GuardHandle {
     pub reports: mpsc::Receiver<Report>,
     /// For people and metrics.
     pub status: watch::Receiver<Status>,
+    /// The last tenure in which an earlier guard of this name ran something while this machine was up: no process of it is
+    /// left, and none will be started. Where the store still says that it is held, it can be given up.
+    pub former: Option<Nonce>,
     leave: watch::Sender<bool>,
 }
 
@@ -117,6 +120,7 @@ impl Guard {
         });
         let (leave, leaving) = watch::channel(false);
         let surroundings = Surroundings { dir: params.dir.clone(), env: Env::default() };
+        let former = lock.former();
         let guard = Self {
             params,
             rules,
@@ -135,7 +139,7 @@ impl Guard {
             status,
         };
         tokio::spawn(guard.run(orders, leaving, hears, finds));
-        Ok(GuardHandle { reports: forward(reported), status: shown, leave })
+        Ok(GuardHandle { reports: forward(reported), status: shown, former, leave })
     }
 
     async fn run(
@@ -236,6 +240,10 @@ impl Guard {
         let failed = |error: io::Error| -> Name { format!("could not start {what}: {error}").into() };
         let (until, kill_at, inherit) = match job {
             Job::Before(permit) | Job::Child(permit) => {
+                if let Err(error) = self.lock.begin(permit.tenure.nonce) {
+                    // Whoever comes after this guard waits until the tenure has run out.
+                    tracing::warn!(guard = %self.params.name, %error, "could not note the tenure in the lock file");
+                }
                 let inherit = self.grant(&permit.tenure).map_err(failed)?;
                 (permit.until, permit.kill_at, inherit)
             }

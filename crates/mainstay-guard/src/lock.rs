@@ -3,11 +3,11 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mainstay_core::lease::Name;
+use mainstay_core::lease::{Name, Nonce};
 use mainstay_io::clock;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, getpid};
@@ -23,6 +23,7 @@ pub(crate) struct Lock {
     file: File,
     path: PathBuf,
     tag: String,
+    former: Option<Nonce>,
 }
 
 impl Lock {
@@ -36,7 +37,7 @@ impl Lock {
         let opened = open(folder, &path);
         let file = opened.map_err(StartError::system(format!("open the lock file {}", path.display())))?;
         let tag = format!("{:x}-{:x}", std::process::id(), clock::boot().as_nanos());
-        let mut lock = Self { name: name.clone(), file, path, tag };
+        let mut lock = Self { name: name.clone(), file, path, tag, former: None };
         let mut left = Vec::new();
         for round in 0..ROUNDS {
             let tried = tokio::task::spawn_blocking(move || {
@@ -61,13 +62,26 @@ impl Lock {
         (MARK, &self.tag)
     }
 
+    /// The tenure of which an earlier guard of this name ran something last, while this machine was up: nothing of it is
+    /// left, and nothing will be started in it any more.
+    pub(crate) const fn former(&self) -> Option<Nonce> {
+        self.former
+    }
+
+    /// Notes that something is about to run in a tenure. In place, so that a guard that is killed meanwhile leaves either
+    /// record.
+    pub(crate) fn begin(&self, tenure: Nonce) -> io::Result<()> {
+        self.file.write_all_at(tenure.to_string().as_bytes(), TENURE.len() as u64)
+    }
+
     /// Notes where the runs' cgroup is.
     pub(crate) fn record(&self, cgroup: Option<&Path>) -> io::Result<()> {
         let start = Process::find(getpid()).map_or(0, |me| me.start);
         let boot = boot_id();
         let cgroup = cgroup.map(|path| path.display().to_string()).unwrap_or_default();
-        let text =
-            format!("pid {}\nstart {start}\nboot {boot}\ntag {}\ncgroup {cgroup}\n", std::process::id(), self.tag);
+        // Until something runs in another tenure, whoever comes next is to know of the last one.
+        let (tenure, pid, tag) = (self.former.unwrap_or(NONE), std::process::id(), &self.tag);
+        let text = format!("{TENURE}{tenure}\npid {pid}\nstart {start}\nboot {boot}\ntag {tag}\ncgroup {cgroup}\n");
         let mut file = &self.file;
         file.set_len(0)?;
         file.rewind()?;
@@ -90,7 +104,7 @@ impl Lock {
         sweep(&self.tag, FileId::of(&self.path), |process| process.pid != but)
     }
 
-    fn clear(&self, kills: bool) -> Result<Found, StartError> {
+    fn clear(&mut self, kills: bool) -> Result<Found, StartError> {
         let told = |what: &str| StartError::system(format!("{what} {}", self.path.display()));
         let locked = flock(&self.file, FlockOperation::NonBlockingLockExclusive).is_ok();
         let mut text = String::new();
@@ -104,13 +118,15 @@ impl Lock {
             return Err(StartError::Twice { name: self.name.clone(), pid, file: self.path.clone() });
         }
         let mut left = Vec::new();
+        let former = before.as_ref().filter(|before| before.boot == boot_id()).and_then(|before| before.tenure);
         if let Some(before) = before.filter(|_| locked || kills) {
             left = before.clear(&self.path).map_err(told("kill what was left behind by the owner of"))?;
         }
         if !locked || !left.is_empty() {
             return Ok(Found::Left(left));
         }
-        self.record(None).map_err(told("write"))?;
+        self.former = former;
+        self.record(None).map_err(StartError::system(format!("write {}", self.path.display())))?;
         Ok(Found::Free)
     }
 }
@@ -124,6 +140,8 @@ enum Found {
 /// What a guard wrote about itself.
 #[derive(Debug, PartialEq, Eq)]
 struct Record {
+    /// The last one in which it ran something.
+    tenure: Option<Nonce>,
     pid: i32,
     start: u64,
     boot: String,
@@ -135,7 +153,9 @@ impl Record {
     fn parse(text: &str) -> Option<Self> {
         let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
         let cgroup = value("cgroup").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let tenure = value("tenure").and_then(|digits| u128::from_str_radix(digits, 16).ok()).map(Nonce);
         Some(Self {
+            tenure: tenure.filter(|tenure| *tenure != NONE),
             pid: value("pid")?.parse().ok()?,
             start: value("start")?.parse().ok()?,
             boot: value("boot")?.to_owned(),
@@ -203,6 +223,10 @@ pub(crate) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
+/// Before the tenure in a record, which is always as long: it is written over.
+const TENURE: &str = "tenure ";
+/// No tenure has it.
+const NONE: Nonce = Nonce(0);
 /// In the environment of every process of a guard's runs.
 const MARK: &str = "MAINSTAY_RUN";
 /// Longest record, in bytes.
@@ -232,7 +256,10 @@ mod tests {
         let expect = ("b-1", "1-2", Some(Path::new("/sys/fs/cgroup/a b")));
         assert_eq!((read.pid, read.start), (12, 99));
         assert_eq!((read.boot.as_str(), read.tag.as_str(), read.cgroup.as_deref()), expect);
-        assert_eq!(Record::parse(&record("")).unwrap().cgroup, None);
+        assert_eq!((Record::parse(&record("")).unwrap().cgroup, read.tenure), (None, None));
+        let tenure = |digits: &str| Record::parse(&format!("tenure {digits}\n{}", record(""))).unwrap().tenure;
+        assert_eq!(tenure("000000000000000000000000000000ff"), Some(Nonce(255)));
+        assert_eq!((tenure(&NONE.to_string()), tenure("x")), (None, None));
         for wrong in ["", "pid x\n", "pid 12\nstart 99\n"] {
             assert_eq!(Record::parse(wrong), None, "{wrong}");
         }
@@ -249,5 +276,25 @@ mod tests {
         Lock::take(&"b".into(), folder.path()).await.unwrap();
         lock.release();
         Lock::take(&"a".into(), folder.path()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_next_is_told_of_the_last_tenure() {
+        let folder = tempfile::tempdir().unwrap();
+        let take = async || Lock::take(&"a".into(), folder.path()).await.unwrap();
+        let first = take().await;
+        assert_eq!(first.former(), None);
+        first.record(Some(Path::new("/nowhere"))).unwrap();
+        first.begin(Nonce(7)).unwrap();
+        first.begin(Nonce(8)).unwrap();
+        drop(first);
+        let second = take().await;
+        assert_eq!(second.former(), Some(Nonce(8)));
+        drop(second);
+        assert_eq!(take().await.former(), Some(Nonce(8)), "nothing ran since");
+        let path = folder.path().join("a.lock");
+        let elsewhere = std::fs::read_to_string(&path).unwrap().replace(&boot_id(), "another");
+        std::fs::write(&path, elsewhere).unwrap();
+        assert_eq!(take().await.former(), None, "before the machine was started");
     }
 }

@@ -1,6 +1,8 @@
 //! Children: started, at work at the database, ended.
 
-use mainstay_core::lease::Wish;
+use std::sync::Arc;
+
+use mainstay_core::lease::{Request, RequestId, Wish};
 
 use crate::guard::Way;
 use crate::step::Step;
@@ -77,7 +79,25 @@ impl World {
             out.spawned.extend(child.session.map(|(db, session)| Step::Close { db, session }));
             self.lock_lingers(index, child.serial, child.nonce, out);
         }
+        self.give_up_former(index, out);
         self.report(index, out);
+    }
+
+    /// A program that was started again gives up what it held before, once nothing of that runs any more.
+    pub(crate) fn give_up_former(&mut self, index: usize, out: &mut Out) {
+        let (blindly, target) = (self.setup.blindly, self.target(index));
+        let guard = &mut self.guards[index];
+        let known = blindly || guard.child.is_none();
+        // Where nothing but time keeps two apart it waits.
+        if guard.machine.is_none() || !known || !(self.setup.fenced || self.setup.lock.is_some()) {
+            return;
+        }
+        let (life, ttl) = (guard.life, self.setup.terms.ttl);
+        if let (Some(db), Some(nonce)) = (target, guard.former.take()) {
+            let request = Arc::new(Request::Transfer { nonce, next: None, ttl });
+            out.seen.push("former tenure given up");
+            out.spawned.push(Step::Request { guard: index, life, id: NOBODYS, db, request });
+        }
     }
 
     /// A child died by itself: it is started again in place, or the guard gives up.
@@ -183,5 +203,7 @@ impl World {
     }
 }
 
+/// Of a request whose answer no machine waits for.
+const NOBODYS: RequestId = RequestId(u64::MAX);
 /// In one tenure.
 const RESTARTS: u32 = 2;

@@ -131,6 +131,7 @@ pub(crate) const REACHED: &[&str] = &[
     "fault: standby promoted",
     "fault: standby promoted, zombie primary",
     "fence failed",
+    "former tenure given up",
     "frozen: clocks",
     "frozen: lost",
     "frozen: silence",

@@ -13,6 +13,7 @@ impl World {
         match fault {
             Fault::Crash(guard) => {
                 self.guards[guard].die();
+                self.guards[guard].forget();
                 self.guards[guard].paused = false;
                 self.child_gone(guard, out);
                 self.hint_gone(guard, out);

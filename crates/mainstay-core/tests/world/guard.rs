@@ -39,6 +39,8 @@ pub(crate) struct Guard {
     /// Until when the tenure was good, as last heard.
     pub(crate) good_until: Option<Moment>,
     last_nonce: Option<Nonce>,
+    /// The last tenure that a child ran in, in an earlier life of the program since the machine was started.
+    pub(crate) former: Option<Nonce>,
     /// Times the child died in this tenure, and that it was given up.
     pub(crate) crashes: u32,
     pub(crate) wish: Option<Wish>,
@@ -119,6 +121,7 @@ impl Guard {
             kill_at: None,
             good_until: None,
             last_nonce: None,
+            former: None,
             crashes: 0,
             wish: None,
             prepared: None,
@@ -138,6 +141,7 @@ impl Guard {
         let terms = Terms { me, ..setup.terms.clone() };
         let machine = Machine::with_safety(terms, self.clock.read(now), setup.safety);
         self.machine = Some(machine.expect("terms are in order"));
+        self.former = self.last_nonce.or(self.former);
         (self.taken, self.freeze_at, self.kill_at, self.last_nonce) = (None, None, None, None);
         (self.wish, self.prepared, self.crashes, self.stopped) = (None, None, 0, false);
         self.steady = now;
@@ -149,6 +153,11 @@ impl Guard {
         self.stopped = false;
         self.taken = None;
         self.child.iter_mut().for_each(|child| child.orphan = true);
+    }
+
+    /// Its machine is started anew: what was known of earlier lives is gone with them.
+    pub(crate) fn forget(&mut self) {
+        (self.last_nonce, self.former) = (None, None);
     }
 
     /// Whether the program runs.

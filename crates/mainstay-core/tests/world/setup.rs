@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) second_sweep: bool,
     /// The members are on one machine, and a lock is beside the lease.
     pub(crate) lock: Option<Locking>,
+    /// A program that was started again gives up what it held before, whether or not its child is gone.
+    pub(crate) blindly: bool,
     /// Deadlines are met by others when the guard itself cannot.
     pub(crate) alarm: bool,
     pub(crate) check: Check,
@@ -78,6 +80,7 @@ impl Setup {
             passwords: false,
             second_sweep: true,
             lock: None,
+            blindly: false,
             alarm: true,
             check: Check::NonceAndHistory,
             dies_first: false,

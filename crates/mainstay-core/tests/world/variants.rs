@@ -50,6 +50,7 @@ const ATTENTIVE: Faults = &[
     "command: switch-over",
     "command: pause",
 ];
+const KILLED: Faults = &["fault: guard killed"];
 const ANY: Faults = &[];
 
 /// Whether a property was seen to break.
@@ -184,6 +185,16 @@ fn a_lock_that_a_sentinel_lets_go() {
     check("lock kept", &on_one_machine(Locking::Kept), ONE_STOP, Property::TakenOver, Violated);
     check("lock kept", &on_one_machine(Locking::Kept), ONE_MACHINE, Property::OneRuns, Holds);
     check("let go unseen", &on_one_machine(Locking::Unseen), ONE_MACHINE, Property::OneRuns, Violated);
+}
+
+#[test]
+fn what_a_former_life_held_is_given_up_when_its_child_is_gone() {
+    let design = Setup::full(2, true);
+    for property in [Property::GivenWhenGone, Property::OneRuns, Property::OldChildDead, Property::NoStaleWrite] {
+        check("given up by the next life", &design, KILLED, property, Holds);
+    }
+    let blindly = Setup { blindly: true, ..design };
+    check("given up blindly", &blindly, KILLED, Property::GivenWhenGone, Violated);
 }
 
 #[test]

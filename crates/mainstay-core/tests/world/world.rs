@@ -200,6 +200,7 @@ impl World {
     pub(crate) fn boot(&mut self, guard: usize, out: &mut Out) {
         let setup = Arc::clone(&self.setup);
         self.guards[guard].boot(&setup, self.now);
+        self.give_up_former(guard, out);
         self.report(guard, out);
     }
 

@@ -1,4 +1,4 @@
-//! A Mainstay that is started again: what it does while it waits.
+//! A Mainstay that is started again: what it does while it waits, and that it need not wait for what it held itself.
 
 use std::time::Duration;
 
@@ -54,6 +54,41 @@ fn who_waits_for_a_namesake_serves_and_ends_when_told() {
         assert!(!a.log().contains("child is starting"), "{}", a.log());
         leads(&b, "b").await;
     });
+}
+
+/// Killed, it leaves a tenure that lasts for ten minutes; its child is dead, which its next life knows.
+#[test]
+fn one_that_is_started_again_does_not_wait_for_its_own_tenure() {
+    kit::run_alone(async {
+        let dir = kit::dir();
+        let store = format!("sqlite:{}", dir.file("leases.db").display());
+        started_again(&text(&dir, &store, "file", "a", "early = false", "")).await;
+        let Some(world) = World::start("one_that_is_started_again_does_not_wait").await else { return };
+        started_again(&world.member("a")).await;
+    });
+}
+
+async fn started_again(text: &str) {
+    let mut first = Mainstay::start(text).await;
+    leads(&first, "a").await;
+    let before = lease(&first).await.expect("a lease").token;
+    first.signal(Signal::KILL);
+    let _killed = first.ended().await;
+    let mut again = Mainstay::start(text).await;
+    // What it follows until it begins is its own former tenure.
+    let held = async || lease(&again).await.is_some_and(|it| it.standing == "held");
+    until("it does not hold it again", SOON, held).await.unwrap_or_else(|mishap| panic!("{mishap}: {}", again.log()));
+    leads(&again, "a").await;
+    let after = lease(&again).await.expect("a lease").token;
+    assert_ne!(before, after, "another tenure");
+    again.says("the tenure of this member's former life was given up").await;
+    let history = again.command(&["history", "--json"]).await.out;
+    assert!(history.contains("former-given"), "{history}");
+    for of in [&first, &again] {
+        assert!(!of.log().contains("TWO AT ONCE"), "{}", of.log());
+    }
+    again.signal(Signal::TERM);
+    assert_eq!(again.ended().await, Some(0), "{}", again.log());
 }
 
 /// A server with a store, and roles.

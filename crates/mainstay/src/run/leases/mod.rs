@@ -1,5 +1,6 @@
 //! The leases of this program: one store, a keeper for each lease, and a guard where a child is guarded.
 
+mod former;
 pub(crate) mod namesakes;
 mod params;
 mod paused;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use mainstay_core::lease::{Name, Report, Terms};
+use mainstay_core::lease::{Name, Nonce, Report, Terms};
 use mainstay_guard::{Guard, GuardHandle, Place};
 use mainstay_io::lines::{LineSender, LineWriter, Target};
 use mainstay_proxy::front;
@@ -50,6 +51,7 @@ pub(super) struct Guards {
     asking: Vec<Asking>,
     /// Nobody else has their names: their keepers may take leases.
     begun: bool,
+    store: Option<Arc<dyn Store>>,
     /// Write what children write.
     writers: Vec<LineWriter>,
 }
@@ -58,6 +60,8 @@ struct Running {
     lease: Name,
     handle: GuardHandle,
     keeper: Arc<Keeper>,
+    /// What a former life of this member may still hold.
+    former: Option<Nonce>,
 }
 
 /// Starts everything that has to do with leases. Nothing is held when it returns.
@@ -99,14 +103,15 @@ pub(super) async fn start(leases: &Leases) -> Result<(Arc<Kept>, Guards), String
             let name = params.name.clone();
             let handle = Guard::start(params, keeper.orders()).await.map_err(|error| chain(&error))?;
             status = Some((name, handle.status.clone()));
-            running.push(Running { lease: lease.terms.lease.clone(), handle, keeper: Arc::clone(&keeper) });
+            let (lease, keeper, former) = (lease.terms.lease.clone(), Arc::clone(&keeper), handle.former);
+            running.push(Running { lease, handle, keeper, former });
         }
         tokio::spawn(paused::tell(lease.terms.lease.clone(), keeper.view()));
         let twins = namesakes::tell_of_twins(Arc::clone(&store), lease.terms.lease.clone(), keeper.happenings());
         tokio::spawn(twins);
         kept.push(KeptLease { name: lease.terms.lease.clone(), keeper, guard: status, waits });
     }
-    let guards = Guards { running, asking, begun: false, writers };
+    let guards = Guards { running, asking, begun: false, store: Some(Arc::clone(&store)), writers };
     announce(&kept, leases, store.as_ref());
     Ok((Arc::new(Kept { store, leases: kept }), guards))
 }
@@ -128,13 +133,18 @@ impl Kept {
 impl Guards {
     /// None.
     pub(super) const fn none() -> Self {
-        Self { running: Vec::new(), asking: Vec::new(), begun: false, writers: Vec::new() }
+        Self { running: Vec::new(), asking: Vec::new(), begun: false, store: None, writers: Vec::new() }
     }
 
     /// Waits until it is known that nobody else has the names of these members, and lets their keepers begin: whatever else
     /// can fail at the start has to be done by then.
     async fn begin(&mut self) -> Result<(), String> {
         namesakes::settle(&self.asking).await?;
+        for guard in &mut self.running {
+            if let (Some(tenure), Some(store)) = (guard.former.take(), &self.store) {
+                tokio::spawn(former::give_up(Arc::clone(store), guard.keeper.terms().clone(), tenure));
+            }
+        }
         self.asking.iter().for_each(Asking::begin);
         self.report();
         self.begun = true;
