@@ -40,8 +40,8 @@ impl Test {
         eprintln!("== packages");
         let start = Instant::now();
         let mut output = Vec::new();
-        let go = (!has_go()).then_some(GO);
-        let packages: Vec<&str> = PACKAGES.iter().copied().chain(go).collect();
+        let programs = PROGRAMS.iter().filter(|(name, _)| !has(name)).map(|(_, package)| *package);
+        let packages: Vec<&str> = PACKAGES.iter().copied().chain(programs).collect();
         if let Err(error) = debian::install(&packages) {
             let skip = "SKIPPED: what needs these packages";
             let advice = "`cargo xtask test --without-packages` skips what needs them";
@@ -52,10 +52,9 @@ impl Test {
     }
 }
 
-/// Go may be there without being a package.
-fn has_go() -> bool {
+fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).chain([PathBuf::from("/usr/local/go/bin")]).any(|folder| folder.join("go").exists())
+    std::env::split_paths(&path).chain([PathBuf::from("/usr/local/go/bin")]).any(|folder| folder.join(program).exists())
 }
 
 fn tidy_step() -> Ended {
@@ -128,20 +127,22 @@ fn number_before(text: &str, word: &str) -> u64 {
 }
 
 /// Real systems that the tests run: PostgreSQL under the model of Tessera, network namespaces in which the names of the
-/// documents exist, and nginx, which is asked whether it reads its files as Mainstay does.
+/// documents exist, nginx, which is asked whether it reads its files as Mainstay does, and clients of HTTP/2.
 const PACKAGES: &[&str] = &[
     "iproute2",
     "libnginx-mod-stream",
+    "nghttp2-client",
     "nginx-light",
     "openssl",
     "pgbouncer",
     "postgresql",
     "python3-jwcrypto",
+    "python3-pip",
     "unzip",
     "xz-utils",
 ];
-/// Builds geth.
-const GO: &str = "golang-go";
+/// What fetches and builds further ones may be there without being a package.
+const PROGRAMS: &[(&str, &str)] = &[("go", "golang-go"), ("javac", "default-jdk-headless"), ("mvn", "maven")];
 /// Lines shown again of a step that failed.
 const TAIL: usize = 60;
 /// Characters shown of each.

@@ -24,7 +24,9 @@ mod trouble;
 pub use geth::{Geth, geth_binary};
 pub use installation::Installation;
 pub use netns::Netns;
-pub use peers::{Grpc, h2spec_binary};
+pub use peers::{
+    Database, Grpc, GrpcJava, LedgerClient, LedgerServer, Stack, WebSockets, grpcurl_binary, h2spec_binary,
+};
 pub use postgres::Postgres;
 pub use process::{Launch, Process, free_port, until};
 pub use relay::{Relay, Way};

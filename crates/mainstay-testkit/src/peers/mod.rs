@@ -1,4 +1,14 @@
-//! Programs of others that speak HTTP/2 and gRPC, built once through the Go module proxy and kept.
+//! Programs of others that speak HTTP/2, gRPC and WebSocket, fetched or built once and kept.
+
+mod grpc_java;
+mod jars;
+mod ledger;
+mod python;
+mod web_sockets;
+
+pub use grpc_java::{GrpcJava, Stack};
+pub use ledger::{Database, LedgerClient, LedgerServer};
+pub use web_sockets::WebSockets;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +21,22 @@ use crate::process::{Launch, Process, free_port};
 
 /// The conformance tests of h2spec. [`Trouble::Missing`] when there is no Go, or it cannot be built with it.
 pub async fn h2spec_binary() -> Result<PathBuf, Trouble> {
-    let cache = Cache::own("h2spec-2.2.1")?;
-    let binary = cache.folder.join("h2spec");
+    installed("h2spec", "2.2.1", "github.com/summerwind/h2spec/cmd/h2spec").await
+}
+
+/// `grpcurl`, a client of gRPC that learns from a server what it may call. [`Trouble::Missing`] as with [`h2spec_binary`].
+pub async fn grpcurl_binary() -> Result<PathBuf, Trouble> {
+    installed("grpcurl", "1.9.3", "github.com/fullstorydev/grpcurl/cmd/grpcurl").await
+}
+
+/// What `go install` makes of this version of a package.
+async fn installed(name: &str, version: &str, package: &str) -> Result<PathBuf, Trouble> {
+    let cache = Cache::own(&format!("{name}-{version}"))?;
+    let binary = cache.folder.join(name);
     let _held = cache.fill().await?;
     if !binary.exists() {
-        let words = ["install".to_owned(), "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1".to_owned()];
-        build("h2spec", &cache.folder, &cache.folder, words).await?;
+        let words = ["install".to_owned(), format!("{package}@v{version}")];
+        build(name, &cache.folder, &cache.folder, words).await?;
     }
     Ok(binary)
 }
@@ -31,7 +51,7 @@ pub struct Grpc {
 impl Grpc {
     /// Builds them if they are not there. [`Trouble::Missing`] when there is no Go, or they cannot be built with it.
     pub async fn binaries() -> Result<Self, Trouble> {
-        let cache = Cache::own("grpc-go-1.85.0-2")?;
+        let cache = Cache::own("grpc-go-1.85.0-3")?;
         let peers = Self { client: cache.folder.join("client"), server: cache.folder.join("server") };
         let _held = cache.fill().await?;
         if !(peers.client.exists() && peers.server.exists()) {

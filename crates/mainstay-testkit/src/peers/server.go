@@ -1,5 +1,5 @@
-// The server of grpc-go's interoperability tests, on the loopback interface alone, with health; over TLS where a
-// certificate and its key are named behind the port.
+// The server of grpc-go's interoperability tests, on the loopback interface alone, with health and reflection; over TLS
+// where a certificate and its key are named behind the port.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/interop"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/reflection"
 )
 
 func main() {
@@ -33,5 +34,6 @@ func main() {
 	states.SetServingStatus("participant", healthpb.HealthCheckResponse_SERVING)
 	states.SetServingStatus("passive", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(server, states)
+	reflection.Register(server)
 	panic(server.Serve(listener))
 }

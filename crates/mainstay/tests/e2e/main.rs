@@ -4,7 +4,9 @@
 
 mod accounts;
 mod bad_days;
+mod between;
 mod children;
+mod clients;
 mod database;
 mod demo;
 mod drills;
@@ -12,6 +14,7 @@ mod edges;
 mod failover;
 mod faults;
 mod hostile;
+mod java;
 mod kit;
 mod logs;
 mod messages;
@@ -31,3 +34,4 @@ mod several;
 mod tls;
 mod two;
 mod unix;
+mod web_sockets;

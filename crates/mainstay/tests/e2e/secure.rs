@@ -16,7 +16,7 @@ use crate::tls::Authority;
 use crate::two::{CASES, perform_long};
 
 /// Certificates for the front, for nodes and for the front towards nodes, all of one authority.
-fn certificates(dir: &Dir) -> Authority<'_> {
+pub(crate) fn certificates(dir: &Dir) -> Authority<'_> {
     let ca = Authority::new(dir, "ca");
     for (name, serial) in [("edge", 1), ("node", 2), ("client", 3)] {
         ca.issue(name, serial, |_| {});
@@ -67,7 +67,7 @@ async fn listening(name: &str, program: &str, words: &[String], dir: &Dir, port:
 }
 
 /// Whether there is such a program; where there is none, that is said.
-fn has(test: &str, program: &str) -> bool {
+pub(crate) fn has(test: &str, program: &str) -> bool {
     let there = Path::new(program).exists();
     if !there {
         mainstay_testkit::skipped(test, &format!("there is no {program}"));

@@ -80,7 +80,7 @@ fn grpc_interoperates_in_every_case() {
 
 /// The address of a node that answers when a request is whole. A front that answered before that would have closed the
 /// stream, on which it may then no longer complain of anything.
-async fn listening() -> SocketAddr {
+pub(crate) async fn listening() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let at = listener.local_addr().expect("an address");
     tokio::spawn(async move {
