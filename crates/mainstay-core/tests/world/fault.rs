@@ -12,9 +12,7 @@ impl World {
         out.seen.push(fault.name());
         match fault {
             Fault::Crash(guard) => {
-                self.guards[guard].die();
-                self.guards[guard].forget();
-                self.guards[guard].paused = false;
+                self.guards[guard].crash();
                 self.child_gone(guard, out);
                 self.hint_gone(guard, out);
             }

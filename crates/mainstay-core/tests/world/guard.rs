@@ -155,8 +155,10 @@ impl Guard {
         self.child.iter_mut().for_each(|child| child.orphan = true);
     }
 
-    /// Its machine is started anew: what was known of earlier lives is gone with them.
-    pub(crate) fn forget(&mut self) {
+    /// The whole machine is: what it knew of earlier lives means nothing when it is started anew.
+    pub(crate) fn crash(&mut self) {
+        self.die();
+        self.paused = false;
         (self.last_nonce, self.former) = (None, None);
     }
 
