@@ -1,12 +1,14 @@
 //! Streams that are no sockets.
 
+use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
 /// A byte stream within another connection (a stream of HTTP/2), which its maker keeps. Every method means what the
-/// method of the same name of [`Stream`](crate::stream::Stream) means.
-pub trait Inner: fmt::Debug {
+/// method of the same name of [`Stream`](crate::stream::Stream) means. Its
+/// maker knows it again by its type.
+pub trait Inner: fmt::Debug + Any {
     /// Reads into `buf`; 0 is the end.
     ///
     /// # Errors

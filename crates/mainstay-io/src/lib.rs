@@ -13,6 +13,7 @@ pub mod inner;
 pub mod lines;
 pub mod listen;
 pub mod lock;
+pub mod memory;
 mod pipes;
 pub mod pump;
 pub mod resolve;

@@ -35,6 +35,8 @@ pub struct Timers(Rc<Shared>);
 #[derive(Default)]
 struct Shared {
     slots: RefCell<Vec<Rc<Inner>>>,
+    /// Most slots at a time since [`Timers::take_most`].
+    most: Cell<usize>,
     /// When [`Timers::run`] looks next, in clock nanoseconds.
     next: Cell<u64>,
     earlier: Notify,
@@ -73,6 +75,7 @@ impl Timers {
             waker: RefCell::new(None),
         });
         slots.push(Rc::clone(&inner));
+        self.0.most.set(self.0.most.get().max(slots.len()));
         Slot { inner, timers: self.clone() }
     }
 
@@ -125,6 +128,12 @@ impl Timers {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.slots.borrow().len()
+    }
+
+    /// Most slots there were at a time since this was asked last.
+    #[must_use]
+    pub fn take_most(&self) -> usize {
+        self.0.most.replace(self.len())
     }
 
     /// Whether there is no slot.
@@ -330,6 +339,7 @@ mod tests {
         timers.raise_tagged(1, 1);
         assert_eq!((b.raised(), c.raised(), timers.len()), (0, 1, 2));
         drop(c);
+        assert_eq!((timers.take_most(), timers.take_most()), (3, 1));
         drop(b);
         assert!(timers.is_empty());
     }

@@ -121,7 +121,9 @@ impl Conn {
         if let (Flow::Abort, Some(over)) = (flow, &self.over) {
             over.note_code(up.stream.code());
         }
-        if answer.node_keeps && flow != Flow::Abort {
+        if flow == Flow::Relayed {
+            job.up = Some(Box::new(up));
+        } else if answer.node_keeps && flow != Flow::Abort {
             aim.node.keep(up, self.now);
         }
         Attempt::Ended(flow)
@@ -319,6 +321,9 @@ impl Conn {
         self.note_answer(buffers, aim, job.account.status);
         if answer.tunnel {
             return Box::pin(self.tunnel(job, buffers, up)).await;
+        }
+        if self.may_relay(job, buffers, up, answer) {
+            return Flow::Relayed;
         }
         if !answer.body.is_done() || !buffers.spill.is_empty() || answer.reads_on {
             match Box::pin(self.relay(job, buffers, aim, up, answer)).await {

@@ -19,7 +19,7 @@ use crate::pool::Connection;
 use crate::worker::{CUT, DEMOTED, KILL, ON_NODE};
 
 impl Conn {
-    /// Passes on the answer's body as it comes. `Again` when it is through.
+    /// Passes on the answer's body as it comes. `Again` when it is through, `Relayed` when the rest needs no task.
     pub(super) async fn relay(
         &mut self,
         job: &mut Job,
@@ -47,6 +47,9 @@ impl Conn {
             if answer.body.is_done() {
                 self.now = clock::now();
                 return Flow::Again;
+            }
+            if self.may_relay(job, buffers, up, answer) {
+                return Flow::Relayed;
             }
             if let Some(flow) = self.transfer(job, forward, up, answer).await {
                 if let Flow::Again = flow {

@@ -59,7 +59,8 @@ enum Down {
 
 impl Conn {
     /// Carries the rest of the request's body while the answer comes, and beyond its end if the node reads on. `Again`
-    /// when nothing more of the body goes to the node; of the answer there may be more to come.
+    /// when nothing more of the body goes to the node; of the answer there may be more to come. `Relayed` when the rest of
+    /// both needs no task.
     ///
     /// Whoever streams both ways may be silent in one direction while the other moves, so that the time-outs count from
     /// the last movement in either.
@@ -79,6 +80,9 @@ impl Conn {
             // A call is over with its answer, whatever its client still had to say.
             if waits.down == Down::Through && (!answer.node_keeps || self.is_call()) {
                 break;
+            }
+            if self.may_relay(job, buffers, up, answer) {
+                return Flow::Relayed;
             }
             let patience = waits.patience(self, job, aim, node_is_out);
             self.slot.set(self.now + patience);

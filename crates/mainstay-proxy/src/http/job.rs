@@ -10,7 +10,7 @@ use super::body::Body;
 use super::route::{Route, Table};
 use super::spares::Buffers;
 use crate::params::Action;
-use crate::pool::{Guard, Wait};
+use crate::pool::{Connection, Guard, Wait};
 
 /// One request, as far as it outlives its head.
 pub(super) struct Job {
@@ -44,6 +44,8 @@ pub(super) struct Job {
     pub(super) page: Option<u16>,
     /// Set once it had to wait for a node; boxed because that is rare.
     pub(super) waited: Option<Box<Waited>>,
+    /// Set when the rest of it is to be carried without a task: its place on a connection to the node.
+    pub(super) up: Option<Box<Connection>>,
     /// How it went, for the log.
     pub(super) account: Account,
 }
@@ -103,6 +105,7 @@ impl Job {
             refusal: None,
             page: None,
             waited: None,
+            up: None,
             account: Account::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! What is told of a request once it is done.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Conn;
 use super::job::Job;
@@ -8,7 +9,7 @@ use super::spares::Buffers;
 use crate::access::{self, Record, Try};
 use crate::counters::{Class, Failure, Limit};
 use crate::pool::Pool;
-use crate::worker::Peer;
+use crate::worker::{Listening, Peer, Worker};
 
 /// A node that was tried, and how it went.
 pub(super) struct Tried {
@@ -115,39 +116,74 @@ impl Outcome {
     }
 }
 
+/// What there is to tell of a request that is done.
+pub(super) struct Told<'a> {
+    pub(super) peer: Peer,
+    pub(super) identity: Option<&'a str>,
+    /// Begins with its start line; looked at for the access log alone, as are its tries.
+    pub(super) head: &'a [u8],
+    /// Status the client got; 0 for none.
+    pub(super) status: u16,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    pub(super) tries: &'a [Tried],
+    pub(super) connect: Option<Duration>,
+    pub(super) first_byte: Option<Duration>,
+    pub(super) took: Duration,
+    /// Why it failed; empty if it did not.
+    pub(super) reason: &'static str,
+}
+
+/// Counts a request that is done and, if its listener has an access log, writes it there.
+pub(super) fn tell(worker: &Worker, listening: &Listening, access_log: bool, told: &Told<'_>) {
+    let Some(counters) = listening.counters() else { return };
+    counters.requests.one();
+    counters.answers.one(Class::of(told.status));
+    counters.bytes_in.add(told.bytes_in);
+    counters.bytes_out.add(told.bytes_out);
+    counters.duration.record(told.took);
+    if let Some(access) = worker.access.borrow_mut().as_mut().filter(|_| access_log) {
+        let (method, target) = start_line(told.head);
+        let tries: Vec<_> = told.tries.iter().map(Tried::told).collect();
+        access.push(&Record {
+            client: match told.peer {
+                Peer::Tcp(address) => Some(address),
+                Peer::Unix => None,
+            },
+            identity: told.identity,
+            listener: &listening.name(),
+            method,
+            target,
+            status: told.status,
+            bytes_in: told.bytes_in,
+            bytes_out: told.bytes_out,
+            tries: &tries,
+            connect: told.connect,
+            first_byte: told.first_byte,
+            end: told.took,
+            reason: Some(told.reason).filter(|reason| !reason.is_empty()),
+        });
+    }
+}
+
 impl Conn {
-    /// Counts a request that is done and writes it to the access log.
+    /// Tells of a request that is done.
     pub(super) fn log(&self, job: &Job, buffers: &Buffers) {
-        let now = self.now;
-        let Some(counters) = self.listening.counters() else { return };
-        let bytes_in = job.head_len as u64 + job.body_seen;
-        counters.requests.one();
-        counters.answers.one(Class::of(job.account.status));
-        counters.bytes_in.add(bytes_in);
-        counters.bytes_out.add(job.account.bytes_out);
-        counters.duration.record(now.since(job.begun));
-        if let Some(access) = self.worker.access.borrow_mut().as_mut().filter(|_| job.table.access_log) {
-            let (method, target) = start_line(self.input.get(..job.head_len).unwrap_or_default());
-            let tries: Vec<_> = buffers.tries.iter().map(Tried::told).collect();
-            access.push(&Record {
-                client: match self.peer {
-                    Peer::Tcp(address) => Some(address),
-                    Peer::Unix => None,
-                },
-                identity: self.stream.identity(),
-                listener: &self.listening.name(),
-                method,
-                target,
-                status: job.account.status,
-                bytes_in,
-                bytes_out: job.account.bytes_out,
-                tries: &tries,
-                connect: job.account.connect,
-                first_byte: job.account.first_byte,
-                end: now.since(job.begun),
-                reason: Some(job.account.reason).filter(|reason| !reason.is_empty()),
-            });
-        }
+        let account = &job.account;
+        let told = Told {
+            peer: self.peer,
+            identity: self.stream.identity(),
+            head: self.input.get(..job.head_len).unwrap_or_default(),
+            status: account.status,
+            bytes_in: job.head_len as u64 + job.body_seen,
+            bytes_out: account.bytes_out,
+            tries: &buffers.tries,
+            connect: account.connect,
+            first_byte: account.first_byte,
+            took: self.now.since(job.begun),
+            reason: account.reason,
+        };
+        tell(&self.worker, &self.listening, job.table.access_log, &told);
     }
 
     /// Counts a limit that was reached.

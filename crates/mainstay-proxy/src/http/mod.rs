@@ -123,6 +123,8 @@ enum Flow {
     Abort,
     /// The client speaks HTTP/2.
     Http2,
+    /// The rest of the request is carried without this task, and told of then.
+    Relayed,
 }
 
 /// Carries a client's requests until the connection ends.
@@ -148,7 +150,7 @@ pub(crate) fn serve(
         };
         match end {
             Flow::Http2 => return Box::pin(h2::serve(conn)).await,
-            Flow::Again | Flow::Close => {}
+            Flow::Again | Flow::Close | Flow::Relayed => {}
             Flow::Linger => Box::pin(conn.linger()).await,
             Flow::Abort => conn.stream.reset_on_close(),
         }
@@ -224,6 +226,11 @@ impl Conn {
         // Boxed, so that a connection is small while it idles: the state of a request is several times its own.
         self.open.begin();
         let flow = Box::pin(self.work(&mut job, &mut buffers)).await;
+        if flow == Flow::Relayed {
+            self.start_relay(job, &mut buffers);
+            self.worker.spares.give(buffers);
+            return flow;
+        }
         self.open.end();
         if let Some(over) = &self.over {
             over.settle(&mut job);

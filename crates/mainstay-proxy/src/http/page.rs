@@ -77,6 +77,7 @@ impl Conn {
             refusal: None,
             page: Some(shown),
             waited: None,
+            up: None,
             account: Account::default(),
         };
         if let Ok(Parsed::Done(request)) = h1::request(&self.input, &page.table.head_limits()) {

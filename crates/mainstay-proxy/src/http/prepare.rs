@@ -110,6 +110,7 @@ impl Conn {
             refusal: None,
             page: None,
             waited: None,
+            up: None,
             account: Account::default(),
         })
     }

@@ -13,7 +13,7 @@ pub(crate) struct Connection {
     /// Requests sent over it before this one.
     pub(crate) requests: u64,
     /// Held for what it counts.
-    _guard: Guard,
+    guard: Guard,
 }
 
 /// Work on a node: counted in flight, and against the limits of connections, until it is dropped.
@@ -28,6 +28,11 @@ impl Connection {
     /// Whether it had carried requests before.
     pub(crate) fn kind(&self) -> retry::Connection {
         if self.requests == 0 { retry::Connection::Fresh } else { retry::Connection::Reused }
+    }
+
+    /// What it counts, without its stream.
+    pub(crate) fn into_guard(self) -> Guard {
+        self.guard
     }
 }
 
@@ -47,7 +52,7 @@ impl Guard {
 
     /// A connection that carried so many requests before.
     pub(crate) fn reused(self, stream: Stream, requests: u64) -> Connection {
-        Connection { stream, requests, _guard: self }
+        Connection { stream, requests, guard: self }
     }
 }
 

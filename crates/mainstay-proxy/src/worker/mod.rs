@@ -8,6 +8,7 @@ mod by_name;
 mod secure;
 mod setup;
 mod thread;
+mod tide;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -26,6 +27,7 @@ use crate::http::Spares;
 use crate::params::AllOut;
 use crate::pool::{Limits, Node, Pool};
 use crate::view::{Event, OutReason, Report, Snapshot, Standing};
+use tide::Tide;
 
 pub(crate) use accept::{Listening, Peer};
 pub(crate) use secure::{Sparing, told};
@@ -67,6 +69,7 @@ pub(crate) struct Worker {
     reports: mpsc::Sender<Report>,
     snapshots: RefCell<watch::Receiver<Arc<Snapshot>>>,
     setup: RefCell<Rc<Setup>>,
+    tide: Tide,
     listening: RefCell<Vec<Rc<Listening>>>,
     /// Closed, with clients that may still be there.
     closing: RefCell<Vec<Rc<Listening>>>,
@@ -179,7 +182,7 @@ impl Worker {
         }
     }
 
-    /// Regular upkeep, off the request path: idle connections, gauges, the access log.
+    /// Regular upkeep, off the request path: idle connections, gauges, the access log, memory.
     fn upkeep(&self) {
         let now = clock::now();
         let setup = self.setup();
@@ -198,6 +201,9 @@ impl Worker {
         });
         self.counters.pipes.set(u64::try_from(self.pipes.in_use()).unwrap_or(u64::MAX));
         self.flush_log();
+        if self.tide.is_out(now, self.timers.take_most(), self.timers.len()) {
+            mainstay_io::memory::give_back();
+        }
         self.counters.ticks.one();
     }
 }

@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinError;
 
+use super::tide::Tide;
 use super::{DRAIN, KILL, Listening, Setup, Sparing, Worker};
 use crate::access::AccessSender;
 use crate::counters::Registry;
@@ -115,6 +116,7 @@ async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) -> io::Result<()
         reports: birth.reports,
         snapshots: RefCell::new(birth.snapshots),
         setup: RefCell::new(Rc::new(Setup::empty())),
+        tide: Tide::default(),
         listening: RefCell::default(),
         closing: RefCell::default(),
         tags: Cell::new(0),

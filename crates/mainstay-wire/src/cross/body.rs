@@ -71,6 +71,12 @@ impl Unchunk {
         }
     }
 
+    /// Whether all chunks so far are whole, and the end has not come.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.chunks.is_between()
+    }
+
     /// The trailers of a body that has ended; false when there are none.
     pub fn trailers(&self, out: &mut Fields) -> bool {
         out.clear();

@@ -131,6 +131,11 @@ impl Chunks {
         }
     }
 
+    /// Whether the next byte is the first of a chunk, or of the end.
+    pub fn is_between(&self) -> bool {
+        self.state == State::SizeStart
+    }
+
     /// Whether the next byte is part of the trailer section, the blank line at its end included.
     pub fn is_in_trailers(&self) -> bool {
         use State::{LastLf, TrailerLf, TrailerName, TrailerStart, TrailerValue};

@@ -1,5 +1,6 @@
 //! A request on a connection that others share: to the engine, a connection of its own to the node.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::rc::Rc;
@@ -27,7 +28,7 @@ use crate::pool::{Connection, Guard};
 /// One request on a link, and its answer.
 pub(super) struct Call {
     link: Rc<Link>,
-    /// Its stream; 0 before its head was sent.
+    /// Its stream; 0 before its head was sent, and when it was handed over.
     id: Cell<u32>,
     method: Method,
     scheme: &'static [u8],
@@ -163,6 +164,35 @@ impl Call {
             self.fate.set(fate);
         }
         self.wake();
+    }
+
+    /// The call that the engine has for a connection.
+    pub(super) fn of(stream: &Stream) -> Option<&Rc<Self>> {
+        let Stream::Inner(inner) = stream else { return None };
+        let inner: &dyn Any = &**inner;
+        inner.downcast_ref::<Handle>().map(|handle| &handle.0)
+    }
+
+    /// The connection it is on.
+    pub(super) fn link(&self) -> &Rc<Link> {
+        &self.link
+    }
+
+    /// Whether its answer goes on, all that came of it has been taken, and the request was written in whole chunks, or to
+    /// its end, if `sent`.
+    pub(super) fn may_relay(&self, sent: bool) -> bool {
+        let inbox = self.inbox.borrow();
+        let in_request = match &*self.writing.borrow() {
+            Writing::Done => sent,
+            Writing::Chunked(unchunk) => !sent && unchunk.is_between(),
+            Writing::Head(_) | Writing::Length(_) | Writing::UntilEnd => false,
+        };
+        self.fate.get() == Fate::Well && self.id.get() != 0 && in_request && inbox.is_empty() && !inbox.has_ended()
+    }
+
+    /// Gives the stream away; the engine's end of it means nothing from here on.
+    pub(super) fn hand_over(&self) -> u32 {
+        self.id.take()
     }
 
     fn wake(&self) {

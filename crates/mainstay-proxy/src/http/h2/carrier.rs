@@ -121,7 +121,13 @@ impl Carrier {
                 }
             }
             match self.flush(cx, stream) {
-                Ok(true) => drained(),
+                Ok(true) => {
+                    drained();
+                    if !self.is_flushed() {
+                        // What that brought goes out in another turn: nothing else may come to ask for one.
+                        cx.waker().wake_by_ref();
+                    }
+                }
                 Ok(false) => {}
                 Err(()) => return Poll::Ready(Over::Closed),
             }
@@ -156,6 +162,16 @@ impl Carrier {
     /// Whether there is nothing to be sent.
     pub(super) fn is_flushed(&self) -> bool {
         self.connection.borrow_mut().out().is_empty()
+    }
+
+    /// A second went by: what passes with time is looked at, and a connection that has nothing to say owns no room for it.
+    pub(super) fn second(&self) {
+        self.with(|connection| {
+            connection.second();
+            if connection.out().is_empty() {
+                *connection.out() = Vec::new();
+            }
+        });
     }
 
     /// Sends what the system takes at once.

@@ -13,7 +13,7 @@ use mainstay_wire::h1::{self, Method, Parsed, ResponseBody};
 use mainstay_wire::h2::{Code, Fields};
 
 use super::OWN_HEADS;
-use super::grpc::{Status, write_message};
+use super::grpc::{self, Status};
 use super::inbox::Inbox;
 use super::session::Session;
 use super::writing::{Opened, Writing};
@@ -42,6 +42,8 @@ pub(in crate::http) struct Exchange {
     failed: Cell<Option<&'static str>>,
     /// What a node said when it gave the stream up.
     code: Cell<Option<Code>>,
+    /// It is carried without a task from here on.
+    handed_over: Cell<bool>,
 }
 
 /// What the session knows of a request when its head has come.
@@ -69,12 +71,18 @@ impl Exchange {
             gone: Cell::new(""),
             failed: Cell::new(None),
             code: Cell::new(None),
+            handed_over: Cell::new(false),
         })
     }
 
-    /// A piece of its body came.
-    pub(super) fn push(&self, data: &[u8]) {
-        self.inbox.borrow_mut().push(data);
+    /// A piece of its body came, the last one if it is the `end`.
+    pub(super) fn push(&self, data: &[u8], end: bool) {
+        if !data.is_empty() {
+            self.inbox.borrow_mut().push(data);
+        }
+        if end {
+            self.inbox.borrow_mut().end(None);
+        }
         self.wake();
     }
 
@@ -133,6 +141,25 @@ impl Exchange {
         self.code.set(code.map(Code));
     }
 
+    /// Its connection.
+    pub(super) fn session(&self) -> &Rc<Session> {
+        &self.session
+    }
+
+    /// Whether all that came has been taken, and of the answer no more than its head and whole chunks were written.
+    /// `sent`: the whole request was taken.
+    pub(super) fn may_relay(&self, sent: bool) -> bool {
+        let inbox = self.inbox.borrow();
+        let in_answer = matches!(&*self.writing.borrow(), Writing::Chunked(unchunk) if unchunk.is_between());
+        self.gone.get().is_empty() && in_answer && inbox.is_empty() && inbox.has_ended() == sent
+    }
+
+    /// Gives the stream away; the engine's end of it means nothing from here on.
+    pub(super) fn hand_over(&self) -> u32 {
+        self.handed_over.set(true);
+        self.id
+    }
+
     fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
@@ -179,10 +206,7 @@ impl Exchange {
             fields.push(b":status", b"200");
             fields.push(b"content-type", b"application/grpc");
         }
-        fields.push(b"grpc-status", status.text().as_bytes());
-        let mut message = Vec::new();
-        write_message(&format!("mainstay: {why}"), &mut message);
-        fields.push(b"grpc-message", &message);
+        grpc::write_status(status, why, &mut fields);
         *self.writing.borrow_mut() = Writing::Done;
         self.session.carrier.with(|connection| {
             connection.headers(self.id, fields.iter(), true);
@@ -194,6 +218,9 @@ impl Exchange {
 
     /// Whoever served it is done.
     fn finish(&self) {
+        if self.handed_over.get() {
+            return;
+        }
         self.session.forget(self.id);
         let back = self.inbox.borrow_mut().drop_all();
         if back > 0 {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mainstay_wire::h2::Fields;
+
 /// A status of gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) struct Status(pub(in crate::http) u8);
@@ -51,6 +53,14 @@ pub(in crate::http) fn write_message(text: &str, out: &mut Vec<u8>) {
             out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 0xF)]);
         }
     }
+}
+
+/// Adds the fields that end a call with a status of ours.
+pub(super) fn write_status(status: Status, why: &str, fields: &mut Fields) {
+    fields.push(b"grpc-status", status.text().as_bytes());
+    let mut message = Vec::new();
+    write_message(&format!("mainstay: {why}"), &mut message);
+    fields.push(b"grpc-message", &message);
 }
 
 /// Reads a `grpc-timeout`: up to eight digits and a unit. `None` for what is none, which gRPC's servers ignore or refuse

@@ -16,12 +16,14 @@ use mainstay_wire::h2::{ById, Code, Connection, Event, Limits, Role};
 
 use super::call::{Call, Fate};
 use super::carrier::{Carrier, Over};
+use super::lane::End;
+use super::relay::Relay;
 use crate::worker::{DEMOTED, DRAIN, KILL, NODE_OUT, Worker};
 
 /// A connection to a node, as requests share it.
 pub(crate) struct Link {
     pub(super) carrier: Carrier,
-    calls: RefCell<ById<Rc<Call>>>,
+    calls: RefCell<ById<Carried>>,
     state: Cell<State>,
     /// Whether the node has said what it allows.
     settled: Cell<bool>,
@@ -31,6 +33,15 @@ pub(crate) struct Link {
     idle_since: Cell<Moment>,
     /// When the wire was last told that a second went by.
     second: Cell<Moment>,
+}
+
+/// How a request on it is carried.
+#[derive(Clone)]
+enum Carried {
+    /// By a task of its own.
+    Call(Rc<Call>),
+    /// By those of the two connections.
+    Relay(Rc<Relay>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +179,12 @@ impl Link {
     /// A request is on it.
     pub(super) fn add(&self, id: u32, call: &Rc<Call>) {
         self.requests.set(self.requests.get() + 1);
-        self.calls.borrow_mut().insert(id, Rc::clone(call));
+        self.calls.borrow_mut().insert(id, Carried::Call(Rc::clone(call)));
+    }
+
+    /// A request is carried without its task from here on.
+    pub(super) fn relay(&self, id: u32, relay: &Rc<Relay>) {
+        self.calls.borrow_mut().insert(id, Carried::Relay(Rc::clone(relay)));
     }
 
     /// A request is no more.
@@ -189,24 +205,33 @@ impl Link {
 
     fn event(&self, event: Event<'_>) {
         match event {
-            Event::Head { stream, end, interim } => self.one(stream, |call| {
-                self.carrier.with(|connection| call.head(connection.fields(), end, interim));
-            }),
-            Event::Data { stream, bytes, end } => self.one(stream, |call| call.push(bytes, end)),
-            Event::Trailers { stream } => {
-                self.one(stream, |call| self.carrier.with(|connection| call.end(connection.fields())));
+            Event::Head { stream, end, interim } => {
+                if let Some(Carried::Call(call)) = self.find(stream) {
+                    self.carrier.with(|connection| call.head(connection.fields(), end, interim));
+                }
             }
-            Event::Reset { stream, code } => {
-                let fate = if code == Code::REFUSED_STREAM { Fate::Untouched } else { Fate::Reset(code) };
-                self.one(stream, |call| call.leave(fate));
-                self.forget(stream);
-            }
-            Event::Broken { stream, .. } => {
-                self.one(stream, |call| call.leave(Fate::Broken));
-                self.forget(stream);
-            }
+            Event::Data { stream, bytes, end } => match self.find(stream) {
+                Some(Carried::Call(call)) => call.push(bytes, end),
+                Some(Carried::Relay(relay)) => relay.node_said(bytes, end),
+                None => {}
+            },
+            Event::Trailers { stream } => match self.find(stream) {
+                Some(Carried::Call(call)) => self.carrier.with(|connection| call.end(connection.fields())),
+                Some(Carried::Relay(relay)) => {
+                    let end = self.carrier.with(|connection| End::read(connection.fields()));
+                    relay.node_ended(end);
+                }
+                None => {}
+            },
+            Event::Reset { stream, code: Code::REFUSED_STREAM } => self.end_stream(stream, Fate::Untouched),
+            Event::Reset { stream, code } => self.end_stream(stream, Fate::Reset(code)),
+            Event::Broken { stream, .. } => self.end_stream(stream, Fate::Broken),
             Event::Window { stream: 0 } => self.feed(),
-            Event::Window { stream } => self.one(stream, Call::has_room),
+            Event::Window { stream } => {
+                if let Some(carried) = self.find(stream) {
+                    carried.has_room();
+                }
+            }
             Event::Settings => {
                 self.settled.set(true);
                 self.feed();
@@ -214,26 +239,57 @@ impl Link {
             Event::GoAway { last, .. } => {
                 self.leave();
                 let above: Vec<u32> = self.calls.borrow().keys().copied().filter(|id| *id > last).collect();
-                for id in above {
-                    self.one(id, |call| call.leave(Fate::Untouched));
-                    self.forget(id);
-                }
+                above.into_iter().for_each(|id| self.end_stream(id, Fate::Untouched));
             }
             Event::TooLarge { .. } | Event::Pong { .. } => {}
         }
     }
 
-    fn one(&self, id: u32, act: impl FnOnce(&Call)) {
-        let call = self.calls.borrow().get(&id).map(Rc::clone);
-        if let Some(call) = call {
-            act(&call);
+    fn find(&self, id: u32) -> Option<Carried> {
+        self.calls.borrow().get(&id).cloned()
+    }
+
+    fn all(&self) -> Vec<Carried> {
+        self.calls.borrow().values().cloned().collect()
+    }
+
+    /// The node has ended a stream before its time.
+    fn end_stream(&self, id: u32, fate: Fate) {
+        if let Some(carried) = self.find(id) {
+            carried.leave(fate);
+            self.forget(id);
         }
     }
 
     /// There may be room again for whoever waits for it.
     fn feed(&self) {
         if self.carrier.feeds() {
-            self.calls.borrow().values().for_each(|call| call.has_room());
+            self.all().iter().for_each(Carried::has_room);
+        }
+    }
+
+    /// What runs on the node hears these signals; tasks hear them by themselves.
+    fn hear(&self, signals: u8) {
+        for carried in self.all() {
+            if let Carried::Relay(relay) = carried {
+                relay.hear(signals);
+            }
+        }
+    }
+}
+
+impl Carried {
+    fn has_room(&self) {
+        match self {
+            Self::Call(call) => call.has_room(),
+            Self::Relay(relay) => relay.node_has_room(),
+        }
+    }
+
+    fn leave(&self, fate: Fate) {
+        match self {
+            Self::Call(call) => call.leave(fate),
+            Self::Relay(relay) => relay.node_left(fate),
         }
     }
 }
@@ -300,6 +356,7 @@ impl Task {
                     slot.lower(signals);
                     if signals & !DRAIN != 0 {
                         link.leave();
+                        link.hear(signals);
                     }
                 }
                 Err(Interrupt::Expired) => {
@@ -309,6 +366,8 @@ impl Task {
                 }
             }
         }
+        // What came together with its end says why.
+        self.link.hear(self.slot.raised());
         self.link.end();
         self.link.carrier.with(|connection| connection.go_away(Code::NO_ERROR));
         self.link.carrier.send_now(&self.stream);
@@ -317,7 +376,7 @@ impl Task {
     /// Does what is due; false when the node does not say that it is there.
     fn tick(&mut self) -> bool {
         let (now, link) = (clock::now(), &self.link);
-        link.carrier.with(Connection::second);
+        link.carrier.second();
         link.second.set(now);
         let worn = link.requests.get() >= self.life.requests;
         let idle = link.calls.borrow().is_empty() && now.since(link.idle_since.get()) >= self.life.idle;
@@ -376,8 +435,7 @@ impl Link {
     /// The connection is no more, and what was on it broke with it.
     fn end(&self) {
         self.state.set(State::Over);
-        let calls = std::mem::take(&mut *self.calls.borrow_mut());
-        calls.values().for_each(|call| call.leave(Fate::Broken));
+        self.calls.take().values().for_each(|carried| carried.leave(Fate::Broken));
     }
 }
 

@@ -5,13 +5,18 @@
 //! [`Stream`] on which HTTP/1 is spoken, so that routes, pools, retries, holding, copies
 //! and logs are the same for both. What a stream's reader has not taken is bounded by the stream's window, which opens
 //! as it is taken.
+//!
+//! A call of gRPC may be silent for days. Once its answer has begun and nothing is left to be decided, its task ends, and
+//! the two connections' tasks pass its frames on: see [`relay`].
 
 mod call;
 mod carrier;
 mod exchange;
 mod grpc;
 mod inbox;
+mod lane;
 mod link;
+mod relay;
 mod session;
 mod writing;
 

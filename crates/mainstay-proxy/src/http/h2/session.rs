@@ -17,6 +17,8 @@ use mainstay_wire::h2::{ById, Code, Connection, Ended, Event, Field, Fields, Lim
 use super::carrier::{Carrier, Over};
 use super::exchange::{Asked, Exchange};
 use super::grpc;
+use super::lane::End;
+use super::relay::Relay;
 use crate::counters::Limit;
 use crate::http::route::Table;
 use crate::http::{Conn, serve_exchange};
@@ -30,7 +32,7 @@ pub(in crate::http) struct Session {
     /// Whom the client's certificate names.
     pub(super) identity: Option<String>,
     pub(super) carrier: Carrier,
-    streams: RefCell<ById<Rc<Exchange>>>,
+    streams: RefCell<ById<Served>>,
     /// Requests so far.
     served: Cell<u64>,
     leaving: Cell<Leaving>,
@@ -42,6 +44,15 @@ pub(in crate::http) struct Session {
     second: Cell<Moment>,
     /// When the first of the streams' deadlines is over; no later than that.
     soonest: Cell<Option<Moment>>,
+}
+
+/// How a stream is served.
+#[derive(Clone)]
+enum Served {
+    /// By a task of its own.
+    Exchange(Rc<Exchange>),
+    /// By those of the two connections.
+    Relay(Rc<Relay>),
 }
 
 /// How far a connection is on its way to its end (RFC 9113 6.8).
@@ -76,8 +87,7 @@ pub(in crate::http) async fn serve(client: Conn) {
     drop(table);
     let mut task = Task { session: Rc::clone(&session), stream, slot, pending: input, pinged: None };
     task.run().await;
-    session.each(|exchange| exchange.leave("client_gone"));
-    session.streams.borrow_mut().clear();
+    session.take_all().iter().for_each(|served| served.leave("client_gone"));
     session.worker.spares.give_bytes(task.pending);
     drop((open, _permit));
 }
@@ -152,7 +162,7 @@ impl Task {
         let now = clock::now();
         let session = &self.session;
         if now >= session.second.get() + SECOND {
-            session.carrier.with(Connection::second);
+            session.carrier.second();
             session.second.set(now);
         }
         session.expire(now);
@@ -246,16 +256,15 @@ impl Session {
         if self.soonest.get().is_none_or(|soonest| soonest > now) {
             return;
         }
-        let all: Vec<_> = self.streams.borrow().values().map(Rc::clone).collect();
-        let mut soonest = None;
-        for (exchange, deadline) in all.iter().filter_map(|exchange| Some((exchange, exchange.deadline?))) {
-            if deadline <= now {
-                exchange.expire();
-            } else {
-                soonest = Some(soonest.map_or(deadline, |soonest: Moment| soonest.min(deadline)));
+        // Whoever ends may set it anew.
+        self.soonest.set(None);
+        for served in self.all() {
+            match served.until() {
+                Some(until) if until <= now => served.expire(now),
+                Some(until) => self.soonest.set(Some(self.soonest.get().map_or(until, |soonest| soonest.min(until)))),
+                None => {}
             }
         }
-        self.soonest.set(soonest);
     }
 
     fn is_done(&self) -> bool {
@@ -266,32 +275,32 @@ impl Session {
         match event {
             Event::Head { stream, end, .. } => self.begin(stream, end),
             Event::TooLarge { stream, end } => self.refuse_large(stream, end),
-            Event::Data { stream, bytes, end } => self.one(stream, |exchange| {
-                if !bytes.is_empty() {
-                    exchange.push(bytes);
-                }
-                if end {
-                    exchange.end(None);
-                }
-            }),
-            Event::Trailers { stream } => {
-                self.one(stream, |exchange| {
+            Event::Data { stream, bytes, end } => match self.find(stream) {
+                Some(Served::Exchange(exchange)) => exchange.push(bytes, end),
+                Some(Served::Relay(relay)) => relay.client_said(bytes, end),
+                None => {}
+            },
+            Event::Trailers { stream } => match self.find(stream) {
+                Some(Served::Exchange(exchange)) => {
                     self.carrier.with(|connection| exchange.end(Some(connection.fields())));
-                });
-            }
-            Event::Reset { stream, .. } => {
-                self.one(stream, |exchange| exchange.leave("client_gone"));
-                self.forget(stream);
-            }
-            Event::Broken { stream, code, .. } => {
-                if let Some(counters) = self.listening.counters() {
-                    counters.faults.one(code.name());
                 }
-                self.one(stream, |exchange| exchange.leave("request_invalid"));
-                self.forget(stream);
+                Some(Served::Relay(relay)) => {
+                    let end = self.carrier.with(|connection| End::read(connection.fields()));
+                    relay.client_ended(end);
+                }
+                None => {}
+            },
+            Event::Reset { stream, .. } => self.end_stream(stream, "client_gone"),
+            Event::Broken { stream, code, .. } => {
+                self.fault(code.name());
+                self.end_stream(stream, "request_invalid");
             }
             Event::Window { stream: 0 } | Event::Settings => self.feed(),
-            Event::Window { stream } => self.one(stream, Exchange::has_room),
+            Event::Window { stream } => {
+                if let Some(served) = self.find(stream) {
+                    served.has_room();
+                }
+            }
             Event::GoAway { .. } => self.leave(),
             Event::Pong { payload } => {
                 if payload == *DRAINED && matches!(self.leaving.get(), Leaving::Announced(_)) {
@@ -326,7 +335,7 @@ impl Session {
         if let Some(deadline) = asked.deadline {
             self.soonest.set(Some(self.soonest.get().map_or(deadline, |soonest| soonest.min(deadline))));
         }
-        self.streams.borrow_mut().insert(id, Rc::clone(&exchange));
+        self.streams.borrow_mut().insert(id, Served::Exchange(Rc::clone(&exchange)));
         let served = self.served.get() + 1;
         self.served.set(served);
         tokio::task::spawn_local(serve_exchange(self, exchange, slot, head, now));
@@ -386,21 +395,43 @@ impl Session {
         }
     }
 
-    fn one(&self, id: u32, act: impl FnOnce(&Exchange)) {
-        let exchange = self.streams.borrow().get(&id).map(Rc::clone);
-        if let Some(exchange) = exchange {
-            act(&exchange);
+    /// A stream is carried without its task from here on.
+    pub(super) fn relay(&self, id: u32, relay: &Rc<Relay>) {
+        self.streams.borrow_mut().insert(id, Served::Relay(Rc::clone(relay)));
+    }
+
+    /// A stream is to be looked at then.
+    pub(super) fn look_at(&self, then: Moment) {
+        if self.soonest.get().is_none_or(|soonest| then < soonest) {
+            self.soonest.set(Some(then));
+            self.carrier.wake();
         }
     }
 
-    fn each(&self, act: impl Fn(&Exchange)) {
-        self.streams.borrow().values().for_each(|exchange| act(exchange));
+    fn find(&self, id: u32) -> Option<Served> {
+        self.streams.borrow().get(&id).cloned()
+    }
+
+    fn all(&self) -> Vec<Served> {
+        self.streams.borrow().values().cloned().collect()
+    }
+
+    fn take_all(&self) -> Vec<Served> {
+        self.streams.take().into_values().collect()
+    }
+
+    /// The client has ended a stream before its time.
+    fn end_stream(&self, id: u32, why: &'static str) {
+        if let Some(served) = self.find(id) {
+            served.leave(why);
+            self.forget(id);
+        }
     }
 
     /// There may be room again for whoever waits for it.
     fn feed(&self) {
         if self.carrier.feeds() {
-            self.each(Exchange::has_room);
+            self.all().iter().for_each(Served::has_room);
         }
     }
 
@@ -408,7 +439,14 @@ impl Session {
         self.listening.table().map_or(Duration::ZERO, |table| table.limits.idle_timeout.max(LEAST_IDLE))
     }
 
-    fn limit(&self, limit: Limit) {
+    /// Counts what breaks the rules.
+    pub(super) fn fault(&self, name: &'static str) {
+        if let Some(counters) = self.listening.counters() {
+            counters.faults.one(name);
+        }
+    }
+
+    pub(super) fn limit(&self, limit: Limit) {
         if let Some(counters) = self.listening.counters() {
             counters.limits.one(limit);
         }
@@ -416,9 +454,7 @@ impl Session {
 
     /// Counts a client that broke the rules.
     fn note_end(&self, ended: &Ended) {
-        if let Some(counters) = self.listening.counters() {
-            counters.faults.one(ended.flood.map_or(ended.code.name(), |flood| flood.name()));
-        }
+        self.fault(ended.flood.map_or(ended.code.name(), |flood| flood.name()));
         if let Some(flood) = ended.flood {
             tracing::warn!(
                 listener = &*self.listening.name(),
@@ -426,6 +462,36 @@ impl Session {
                 kind = flood.name(),
                 "a client's HTTP/2 connection was ended: it flooded"
             );
+        }
+    }
+}
+
+impl Served {
+    fn has_room(&self) {
+        match self {
+            Self::Exchange(exchange) => exchange.has_room(),
+            Self::Relay(relay) => relay.client_has_room(),
+        }
+    }
+
+    fn leave(&self, why: &'static str) {
+        match self {
+            Self::Exchange(exchange) => exchange.leave(why),
+            Self::Relay(relay) => relay.client_left(why),
+        }
+    }
+
+    fn until(&self) -> Option<Moment> {
+        match self {
+            Self::Exchange(exchange) => exchange.deadline,
+            Self::Relay(relay) => relay.until(),
+        }
+    }
+
+    fn expire(&self, now: Moment) {
+        match self {
+            Self::Exchange(exchange) => exchange.expire(),
+            Self::Relay(relay) => relay.expire(now),
         }
     }
 }

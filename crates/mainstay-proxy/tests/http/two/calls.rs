@@ -124,8 +124,7 @@ async fn a_call_that_streams_lets_go_of_nothing_that_the_log_tells() {
     let mut down = respond.send_response(grpc(), false).unwrap();
     let answer = timeout(answer).await.unwrap();
     // The answer has begun: what comes is not kept for another try.
-    send(&mut up, &[b'x'; 100_000], true).await;
-    let (body, _) = read(request.into_body()).await;
+    let ((), (body, _)) = tokio::join!(send(&mut up, &[b'x'; 100_000], true), read(request.into_body()));
     assert_eq!((body.len(), &body[..7]), (100_007, &b"before "[..]));
     send(&mut down, b"after", false).await;
     down.send_trailers(super::kit::trailers("0")).unwrap();

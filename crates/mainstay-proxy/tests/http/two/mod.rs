@@ -8,3 +8,4 @@ mod floods;
 mod kit;
 mod lost;
 mod raw;
+mod relay;
