@@ -110,6 +110,22 @@ impl Drop for Open {
     }
 }
 
+/// A stream whose task has not had its first turn, as its worker counts it.
+struct Unstarted(Rc<Worker>);
+
+impl Unstarted {
+    fn new(worker: &Rc<Worker>) -> Self {
+        worker.unstarted.set(worker.unstarted.get() + 1);
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        self.0.unstarted.set(self.0.unstarted.get().saturating_sub(1));
+    }
+}
+
 /// What becomes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
@@ -180,7 +196,9 @@ fn serve_exchange(
         _permit: Permit::default(),
         over: Some(exchange),
     };
+    let unstarted = Unstarted::new(&conn.worker);
     async move {
+        drop(unstarted);
         // One that was given up before its turn came costs no node anything.
         if conn.stream.has_left() {
             return;

@@ -62,6 +62,8 @@ pub(crate) struct Worker {
     pub(crate) pipes: Pipes,
     /// Copies under way to mirrors.
     pub(crate) mirrors: Cell<u32>,
+    /// Streams of HTTP/2 whose tasks have not had their first turn.
+    pub(crate) unstarted: Cell<usize>,
     /// Lines in the log about handshakes that came to nothing.
     pub(crate) refusals: Sparing,
     registry: Arc<Registry>,
@@ -201,7 +203,7 @@ impl Worker {
         });
         self.counters.pipes.set(u64::try_from(self.pipes.in_use()).unwrap_or(u64::MAX));
         self.flush_log();
-        if self.tide.is_out(now, self.timers.take_most(), self.timers.len()) {
+        if self.tide.is_out(now, self.timers.take_most()) {
             mainstay_io::memory::give_back();
         }
         self.counters.ticks.one();

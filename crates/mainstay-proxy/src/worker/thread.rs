@@ -110,6 +110,7 @@ async fn live(birth: Birth, told: &mut mpsc::Receiver<Command>) -> io::Result<()
         spares: Spares::default(),
         pipes: Pipes::default(),
         mirrors: Cell::new(0),
+        unstarted: Cell::new(0),
         refusals: Sparing::default(),
         registry: birth.registry,
         limits: birth.limits,

@@ -11,21 +11,23 @@ use mainstay_core::Moment;
 /// good: calls that stream go on without their tasks, and connections that came in a storm are gone.
 #[derive(Default)]
 pub(super) struct Tide {
-    most: Cell<usize>,
+    /// Most tasks at a time, as far as their memory was not given back.
+    peak: Cell<usize>,
     given: Cell<Option<Moment>>,
 }
 
 impl Tide {
-    /// Whether memory is to be given back: `most` tasks there were since this was asked last, `left` are there now.
-    pub(super) fn is_out(&self, now: Moment, most: usize, left: usize) -> bool {
-        let most = most.max(self.most.get());
+    /// Whether memory is to be given back, now that there were no more than `most` tasks since this was asked last.
+    pub(super) fn is_out(&self, now: Moment, most: usize) -> bool {
+        let peak = self.peak.get();
         let early = self.given.get().is_some_and(|given| now.since(given) < EVERY);
-        let out = most >= WORTH_IT && left <= most / 2 && !early;
-        self.most.set(if out { left } else { most });
-        if out {
-            self.given.set(Some(now));
+        if peak < WORTH_IT || most > peak / 2 || early {
+            self.peak.set(peak.max(most));
+            return false;
         }
-        out
+        self.peak.set(most);
+        self.given.set(Some(now));
+        true
     }
 }
 
@@ -41,17 +43,19 @@ mod tests {
     #[test]
     fn memory_is_given_back_once_for_a_peak_and_not_too_often() {
         let tide = Tide::default();
-        for (second, most, left, expect) in [
-            (0, 999, 0, false),
-            (1, 5000, 2501, false),
-            (2, 2501, 2500, true),
-            (3, 2500, 0, false),
-            (11, 900, 0, false),
-            (12, 900, 0, true),
-            (30, 900, 0, false),
+        for (second, most, expect) in [
+            (0, 999, false),
+            (1, 0, false),
+            (2, 5000, false),
+            (3, 2501, false),
+            (4, 2500, true),
+            (5, 0, false),
+            (13, 0, false),
+            (14, 0, true),
+            (30, 0, false),
         ] {
             let now = Moment::ZERO + Duration::from_secs(second + 1);
-            assert_eq!(tide.is_out(now, most, left), expect, "at second {second}");
+            assert_eq!(tide.is_out(now, most), expect, "at second {second}");
         }
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Carrier {
     busy: Cell<bool>,
     /// Whether a stream waits for room.
     starved: Cell<bool>,
+    /// Whether nothing is read for the moment.
+    holds_back: Cell<bool>,
     /// Where heads are composed.
     scratch: RefCell<Fields>,
 }
@@ -35,6 +37,7 @@ impl Carrier {
             waker: RefCell::default(),
             busy: Cell::new(false),
             starved: Cell::new(false),
+            holds_back: Cell::new(false),
             scratch: RefCell::default(),
         }
     }
@@ -57,6 +60,11 @@ impl Carrier {
         let mut fields = self.scratch.borrow_mut();
         fields.clear();
         self.with(|connection| change(connection, &mut fields))
+    }
+
+    /// Reads nothing for the moment, or goes on.
+    pub(super) fn hold_back(&self, whether: bool) {
+        self.holds_back.set(whether);
     }
 
     /// Notes that a stream waits for room.
@@ -183,7 +191,7 @@ impl Carrier {
     }
 
     fn may_read(&self) -> bool {
-        self.connection.borrow_mut().out().len() < MOST_OUT
+        !self.holds_back.get() && self.connection.borrow_mut().out().len() < MOST_OUT
     }
 
     fn end(&self, stream: &Stream, ended: Ended) -> Poll<Over> {

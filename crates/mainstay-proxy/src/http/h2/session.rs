@@ -226,6 +226,12 @@ impl Session {
     /// Carries what can be carried; ready with `None` when all is done.
     fn poll(self: &Rc<Self>, cx: &mut Context<'_>, stream: &mut Stream, pending: &mut Vec<u8>) -> Poll<Option<Over>> {
         let lent = &self.worker.lent;
+        // What waits in a socket costs less than what waits as a task.
+        let is_late = self.worker.unstarted.get() >= MOST_UNSTARTED;
+        self.carrier.hold_back(is_late);
+        if is_late {
+            cx.waker().wake_by_ref();
+        }
         let mut is_news = true;
         let event = |event: Event<'_>| {
             // One look at the clock for all that came together.
@@ -498,6 +504,8 @@ impl Served {
 
 /// What all streams of a connection together may have sent that no node has taken yet, in bytes.
 const CONNECTION_WINDOW: u32 = 512 * 1024;
+/// Requests of a worker that have been read and not begun; beyond that, no more are read until those had their turn.
+const MOST_UNSTARTED: usize = 64;
 /// How often what passes with time is looked at while there are streams.
 const SECOND: Duration = Duration::from_secs(1);
 /// A client that waits for an answer and was not heard for so long is asked whether it is there.
