@@ -23,14 +23,20 @@ pub(crate) fn exe() -> &'static Path {
 
 /// Runs a test on the thread that starts its processes, which die with it.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
-    let _others_may_run = STAGE.read().unwrap_or_else(PoisonError::into_inner);
-    perform(test)
+    run_for(Duration::ZERO, test)
 }
 
 /// Runs a test whose times matter: no other runs meanwhile.
 pub(crate) fn run_alone<T>(test: impl Future<Output = T>) -> T {
     let _no_other_runs = STAGE.write().unwrap_or_else(PoisonError::into_inner);
     perform(test)
+}
+
+/// The same of a test that takes so much longer.
+pub(crate) fn run_for<T>(longer: Duration, test: impl Future<Output = T>) -> T {
+    let _others_may_run = STAGE.read().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { tokio::time::timeout(LONGEST + longer, test).await.expect("the test ends in time") })
 }
 
 pub(crate) fn perform<T>(test: impl Future<Output = T>) -> T {

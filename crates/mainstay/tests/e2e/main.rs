@@ -31,6 +31,7 @@ mod running;
 mod secrets;
 mod secure;
 mod several;
+mod silence;
 mod tls;
 mod two;
 mod unix;
