@@ -381,6 +381,23 @@ mod tests {
         assert!(!is_recognised(Layout::V2, &body, Duration::MAX));
     }
 
+    #[test]
+    fn a_period_or_a_body_that_is_not_wholly_understood_is_not_relied_on() {
+        let id = bytes(3, b"pay-1");
+        let day = [0x08, 0x80, 0xA3, 0x05];
+        let negative = [&[0x08][..], &[0xFF; 9], &[0x01]].concat();
+        let of = |period: &[u8]| submission(&[id.clone(), bytes(5, period)]);
+        for (body, expect) in [
+            (of(&day), true),
+            (of(&negative), false),
+            (of(&[&day[..], &[0x18, 1]].concat()), false),
+            // Bytes behind the message that the envelope holds, which read as a field of it.
+            ([of(&day), bytes(2, b"more")].concat(), false),
+        ] {
+            assert_eq!(is_recognised(Layout::V2, &body, Duration::ZERO), expect, "{body:02X?}");
+        }
+    }
+
     /// A reader that drops what is above 32 bits, or that takes a longer tag for the short one, would see another period.
     #[test]
     fn what_another_reader_may_see_otherwise_is_not_recognised() {
