@@ -1,6 +1,6 @@
 //! One direction of a call that is carried frame by frame.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use mainstay_wire::cross::{self, Unchunk};
 use mainstay_wire::h1::{ChunkLimits, Fault};
@@ -11,7 +11,7 @@ use super::carrier::Carrier;
 /// What comes in on one stream and goes out on another. What the windows there do not take yet is held; no more than the
 /// window of the stream on which it came, which opens as it goes on.
 pub(super) struct Lane {
-    held: RefCell<Option<Box<Held>>>,
+    held: Cell<Option<Box<Held>>>,
     /// Nothing more goes out.
     closed: Cell<bool>,
 }
@@ -55,7 +55,7 @@ impl End {
 impl Lane {
     /// One whose end has gone out already, if `closed`.
     pub(super) fn new(closed: bool) -> Self {
-        Self { held: RefCell::default(), closed: Cell::new(closed) }
+        Self { held: Cell::new(None), closed: Cell::new(closed) }
     }
 
     /// A piece came, and maybe the end. How many bytes went on.
@@ -64,16 +64,16 @@ impl Lane {
             way.release(bytes.len());
             return 0;
         }
-        let mut held = self.held.borrow_mut();
-        if let Some(held) = held.as_mut() {
+        if let Some(mut held) = self.held.take() {
             held.bytes.extend_from_slice(bytes);
             held.end = end;
+            self.held.set(Some(held));
             return 0;
         }
         let (sent, end) = self.send(way, bytes, end);
         let left = bytes.get(sent..).unwrap_or_default();
         if !left.is_empty() {
-            *held = Some(Box::new(Held { bytes: left.to_vec(), end }));
+            self.held.set(Some(Box::new(Held { bytes: left.to_vec(), end })));
             way.to.0.starve();
         }
         sent
@@ -86,7 +86,7 @@ impl Lane {
         if sent < held.bytes.len() {
             held.bytes.drain(..sent);
             held.end = end;
-            self.held.replace(Some(held));
+            self.held.set(Some(held));
             way.to.0.starve();
         }
         sent
@@ -94,7 +94,7 @@ impl Lane {
 
     /// Whether something is held.
     pub(super) fn is_stuck(&self) -> bool {
-        self.held.borrow().is_some()
+        self.look(|held| held.is_some())
     }
 
     /// Whether all that goes out has gone out.
@@ -104,7 +104,7 @@ impl Lane {
 
     /// Whether all that there is to come has come.
     pub(super) fn has_ended(&self) -> bool {
-        self.closed.get() || self.held.borrow().as_ref().is_some_and(|held| held.end.is_some())
+        self.closed.get() || self.look(|held| held.is_some_and(|held| held.end.is_some()))
     }
 
     /// Sends nothing more: lets go of what is held.
@@ -113,6 +113,13 @@ impl Lane {
         if let Some(held) = self.held.take() {
             way.release(held.bytes.len());
         }
+    }
+
+    fn look<T>(&self, look: impl FnOnce(Option<&Held>) -> T) -> T {
+        let held = self.held.take();
+        let found = look(held.as_deref());
+        self.held.set(held);
+        found
     }
 
     /// Sends what fits. How many bytes that was, and the end, if it could not be sent yet.
