@@ -25,14 +25,14 @@ impl LedgerServer {
         Ok(Self { jars: jars.await? })
     }
 
-    /// Starts one on this port of 127.0.0.1, with its ledger in this database; over TLS where a certificate and its key are
-    /// given. It listens when it is ready.
+    /// Starts one on this port of 127.0.0.1, with its ledger in this database; over TLS where a certificate, its key and
+    /// the authority of its clients' certificates are given, which it demands then. It listens when it is ready.
     pub fn start(
         &self,
         log: &Path,
         port: u16,
         database: &Database<'_>,
-        pair: Option<[&Path; 2]>,
+        files: Option<[&Path; 3]>,
     ) -> Result<Process, Trouble> {
         let Database { port: at, name } = database;
         let settings = format!("-Dlogback.configurationFile={}", self.jars.folder.join("logback.xml").display());
@@ -40,11 +40,10 @@ impl LedgerServer {
         let words = ["-a", "127.0.0.1", "-p", &port.to_string(), "--ledgerid", LEDGER].map(str::to_owned);
         let kept =
             ["--sql-backend-jdbcurl".to_owned(), format!("jdbc:postgresql://127.0.0.1:{at}/{name}?user=postgres")];
-        let pair = pair.into_iter().flat_map(|[cert, key]| {
-            ["--crt".to_owned(), cert.display().to_string(), "--pem".to_owned(), key.display().to_string()]
-        });
+        let files = files.into_iter().flat_map(|files| ["--crt", "--pem", "--cacrt"].into_iter().zip(files));
+        let files = files.flat_map(|(option, file)| [option.to_owned(), file.display().to_string()]);
         let launch = self.jars.run("the Ledger API server", &options, "com.daml.platform.sandboxnext.Main");
-        launch.args(words).args(kept).args(pair).start(log)
+        launch.args(words).args(kept).args(files).start(log)
     }
 
     /// Waits until one that was started listens.
@@ -79,9 +78,12 @@ impl LedgerClient {
     }
 
     /// Starts what the script calls `task` against a server on this port, which must have a certificate of the authority
-    /// if there is one. It says what it did, line by line.
+    /// if there is one, and is shown `client.crt` beside that. It says what it did, line by line.
     pub fn start(&self, task: &str, port: u16, ca: Option<&Path>, words: &[&str]) -> Result<Process, Trouble> {
-        self.launch(task, port, ca, words)?.start(&self.log(task))
+        let log = self.log(task);
+        // It is written to at its end.
+        let _none_before = fs::remove_file(&log);
+        self.launch(task, port, ca, words)?.start(&log)
     }
 
     /// The same to its end; what it said.

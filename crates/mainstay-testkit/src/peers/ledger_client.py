@@ -75,14 +75,15 @@ def connect(port, ca):
     options = [("grpc.enable_retries", 0), ("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
     if ca == "-":
         return grpc.insecure_channel(f"ipv4:127.0.0.1:{port}", options)
-    with open(ca, "rb") as file:
-        credentials = grpc.ssl_channel_credentials(file.read())
+    # What it shows a server that asks for it lies beside the authority.
+    names = [ca, os.path.join(os.path.dirname(ca), "client.key"), os.path.join(os.path.dirname(ca), "client.crt")]
+    credentials = grpc.ssl_channel_credentials(*(open(name, "rb").read() for name in names))
     options.append(("grpc.ssl_target_name_override", "localhost"))
     return grpc.secure_channel(f"ipv4:127.0.0.1:{port}", credentials, options)
 
 
-def call(channel, method, request, wait_for_ready=False):
-    return channel.unary_unary(API + method)(request, timeout=60, wait_for_ready=wait_for_ready)
+def call(channel, method, request, within=60):
+    return channel.unary_unary(API + method)(request, timeout=within)
 
 
 def dar():
@@ -112,33 +113,36 @@ def dar():
 
 def prepare(channel):
     """Makes a party, and uploads what there is to do."""
-    call(channel, "admin.PartyManagementService/AllocateParty", message((1, PARTY), (2, PARTY)), True)
+    call(channel, "admin.PartyManagementService/AllocateParty", message((1, PARTY), (2, PARTY)))
     call(channel, "admin.PackageManagementService/UploadDarFile", message((1, dar()[0])))
 
 
-def allocate(channel, name):
+def allocate(channel, name, within=60):
     # Without a hint each request makes a party of its own: what is done twice is there twice.
-    return call(channel, "admin.PartyManagementService/AllocateParty", message((2, name)))
+    return call(channel, "admin.PartyManagementService/AllocateParty", message((2, name)), within)
 
 
-def create(channel, name):
+def create(channel, name, within=60):
     package = dar()[1]
     template = message((1, package), (3, "Test"), (4, "Dummy"))
     arguments = message((2, message((1, "operator"), (2, message((11, PARTY))))))
     command = message((1, message((1, template), (2, arguments))))
     commands = message((1, LEDGER), (3, "peers"), (4, name), (5, PARTY), (8, command))
-    return call(channel, "CommandService/SubmitAndWaitForTransactionId", message((1, commands)))
+    return call(channel, "CommandService/SubmitAndWaitForTransactionId", message((1, commands)), within)
 
 
-def write(channel, stop):
-    """Writes until there is a file of this name, and says what became of each."""
-    names = itertools.count()
+def write(channel, stop, kinds):
+    """Writes until there is a file of this name, and says what became of each. `all`: parties and commands in turn."""
+    names = (f"{kinds}-{at}" for at in itertools.count())
+
+    taking = threading.Lock()
 
     def one():
         while not os.path.exists(stop):
-            name = f"w{next(names)}"
+            with taking:
+                name = next(names)
             try:
-                if int(name[1:]) % 2:
+                if kinds == "all" and name[-1] in "13579":
                     allocate(channel, name)
                 else:
                     create(channel, name)
@@ -154,9 +158,20 @@ def write(channel, stop):
     say("over")
 
 
+def warm(channel):
+    """Writes until a party and a command get an answer: the first of each may get none after a start."""
+    for at in itertools.count():
+        try:
+            allocate(channel, f"warm-{at}", 5)
+            create(channel, f"warm-{time.time_ns()}", 5)
+            return
+        except grpc.RpcError as error:
+            assert at < 10 and error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
+
+
 def listed(channel):
     """Says what was written, as often as it is there."""
-    parties = call(channel, "admin.PartyManagementService/ListKnownParties", b"", True)
+    parties = call(channel, "admin.PartyManagementService/ListKnownParties", b"")
     for party in fields(parties, 1):
         for name in fields(party, 2):
             say("there", name.decode())
@@ -191,7 +206,7 @@ def watch(channel, count):
 
 def change(channel):
     """Changes the configuration, which streams are told."""
-    model = call(channel, "admin.ConfigManagementService/GetTimeModel", b"", True)
+    model = call(channel, "admin.ConfigManagementService/GetTimeModel", b"")
     generation, time_model = next(fields(model, 1), 0), next(fields(model, 2))
     until = message((1, int(time.time()) + 30))
     request = message((1, f"change-{time.time_ns()}"), (2, until), (3, generation), (4, time_model))
@@ -199,7 +214,7 @@ def change(channel):
 
 
 def main(task, port, ca, *words):
-    tasks = {"prepare": prepare, "write": write, "list": listed, "watch": watch, "change": change}
+    tasks = {"prepare": prepare, "warm": warm, "write": write, "list": listed, "watch": watch, "change": change}
     with connect(port, ca) as channel:
         tasks[task](channel, *words)
 

@@ -16,6 +16,7 @@ mod faults;
 mod hostile;
 mod java;
 mod kit;
+mod ledger;
 mod logs;
 mod messages;
 mod mirror;
