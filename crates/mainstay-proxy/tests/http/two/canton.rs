@@ -24,6 +24,8 @@ enum End {
     Status(u8, &'static str),
     /// By a status behind a head.
     Trailers(u8),
+    /// By a status in a head that a body follows.
+    Begun(u8),
     /// By breaking it off.
     Reset,
 }
@@ -45,6 +47,10 @@ fn refuse((request, mut respond): Asked, end: End) {
         End::Trailers(status) => {
             let mut down = respond.send_response(head.body(()).unwrap(), false).unwrap();
             down.send_trailers(super::kit::trailers(&status.to_string())).unwrap();
+        }
+        End::Begun(status) => {
+            let head = head.header("grpc-status", status.to_string()).body(()).unwrap();
+            respond.send_response(head, false).unwrap().send_data("more".into(), true).unwrap();
         }
         End::Reset => respond.send_reset(h2::Reason::INTERNAL_ERROR),
     }
@@ -109,7 +115,7 @@ async fn play(path: &str, body: &[u8], end: End, change: impl FnOnce(&mut Plan))
         (None, _) => "200 ",
         (_, End::Status(_, PASSIVE)) => "passive,",
         (_, End::Status(..)) => "unavailable,",
-        (_, End::Trailers(_) | End::Reset) => "broken,",
+        (_, End::Trailers(_) | End::Begun(_) | End::Reset) => "broken,",
     };
     let is_reset = told.is_none() && matches!(end, End::Reset);
     assert!(is_reset || line.contains(&format!("via={one}/{how}")), "{line}");
@@ -130,6 +136,7 @@ async fn a_call_is_repeated_only_where_that_is_safe() {
         (READ, submission(""), End::Reset, read),
         // An answer has begun, or it is another one.
         (READ, submission(""), End::Trailers(14), None),
+        (READ, submission(""), End::Begun(14), None),
         (READ, submission(""), End::Status(5, "LEDGER_PRUNED"), None),
         (READ, submission(""), End::Status(1, "Node is shutting down"), None),
         (SUBMIT, submission("pay-1"), passive, command),
