@@ -17,7 +17,6 @@ use crate::tls::count;
 use crate::two::perform_long;
 
 #[test]
-#[ignore = "three starts of a server that takes minutes on a busy machine"]
 fn transactions_are_done_once_when_one_of_two_servers_is_killed() {
     let Some(own) = Own::had("transactions_are_done_once_when_one_of_two_servers_is_killed") else { return };
     run(async {
