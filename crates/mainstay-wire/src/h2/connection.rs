@@ -26,6 +26,8 @@ pub struct Limits {
     pub stream_window: u32,
     /// The same for all streams of the connection together; at least 65,535.
     pub connection_window: u32,
+    /// What opens it again.
+    pub connection_opens: Opens,
     /// One field section, decompressed.
     pub list: ListLimits,
     /// One field block, compressed, in bytes.
@@ -36,12 +38,23 @@ pub struct Limits {
     pub waste: u32,
 }
 
+/// What opens a connection's window again (RFC 9113 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// That data came. What is held is bounded by the windows of the streams alone; of streams that belong to different
+    /// people, none that stands still stops another.
+    OnReceipt,
+    /// That data went on. What is held of all streams together is bounded by the connection's window.
+    OnRelease,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             streams: 128,
             stream_window: 65_535,
             connection_window: 1 << 20,
+            connection_opens: Opens::OnRelease,
             list: ListLimits { size: 32 << 10, fields: 128 },
             block: 32 << 10,
             table: 4096,
@@ -349,7 +362,7 @@ impl Connection {
     /// A piece of a body of an open stream; the stream may have been closed since its frame began.
     pub(super) fn body<'b>(&mut self, id: u32, bytes: &'b [u8], end: bool) -> Option<Event<'b>> {
         let Some(stream) = self.streams.get_mut(id) else {
-            self.release_connection(u32::try_from(bytes.len()).unwrap_or(0));
+            self.release_shared(u32::try_from(bytes.len()).unwrap_or(0));
             return None;
         };
         if let Some(left) = &mut stream.length_left {

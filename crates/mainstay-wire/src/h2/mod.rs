@@ -19,7 +19,7 @@ mod stream;
 mod waste;
 
 pub use code::Code;
-pub use connection::{Connection, Ended, Event, Limits, Role, Step};
+pub use connection::{Connection, Ended, Event, Limits, Opens, Role, Step};
 pub use fields::{Field, Fields};
 pub use frame::PREFACE;
 pub use settings::Settings;

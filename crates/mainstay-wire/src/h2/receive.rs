@@ -1,7 +1,7 @@
 //! Frames as they come in, one kind a function.
 
 use super::code::Code;
-use super::connection::{Block, Connection, Data, Ended, Event, Expect, Role, Step, fault, flood, protocol};
+use super::connection::{Block, Connection, Data, Ended, Event, Expect, Opens, Role, Step, fault, flood, protocol};
 use super::frame::{self, HEAD, Head, MOST_PAYLOAD, MOST_STREAM, flag, kind};
 use super::message;
 use super::settings;
@@ -77,7 +77,8 @@ impl Connection {
         let mut data = Data { stream: id, left, padding, end, dropped: false };
         let refused = self.refuse_data(id, head.length, end)?;
         // Padding is never waited for by anybody: it is given back as soon as it is known.
-        let released = if refused.is_some() { head.length } else { padding + padded };
+        let all = refused.is_some() || self.limits.connection_opens == Opens::OnReceipt;
+        let released = if all { head.length } else { padding + padded };
         data.dropped = refused.is_some();
         self.release_connection(released);
         if let Some(stream) = self.streams.get_mut(id) {

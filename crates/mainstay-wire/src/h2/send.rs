@@ -1,7 +1,7 @@
 //! What goes out.
 
 use super::code::Code;
-use super::connection::{Connection, Event, Role};
+use super::connection::{Connection, Event, Opens, Role};
 use super::fields::Field;
 use super::frame::{self, HEAD, Head, MOST_STREAM, flag, kind};
 use super::stream::Closed;
@@ -101,7 +101,7 @@ impl Connection {
     /// a window.
     pub fn release(&mut self, id: u32, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.release_connection(bytes);
+        self.release_shared(bytes);
         let Some(stream) = self.streams.get_mut(id) else { return };
         stream.owed = stream.owed.saturating_add(bytes);
         if !stream.receive_closed && stream.owed >= self.limits.stream_window.div_ceil(2) {
@@ -111,10 +111,18 @@ impl Connection {
         }
     }
 
-    /// The same for the connection alone.
+    /// The same for the connection alone, of what came as data.
+    pub(super) fn release_shared(&mut self, bytes: u32) {
+        if self.limits.connection_opens == Opens::OnRelease {
+            self.release_connection(bytes);
+        }
+    }
+
+    /// The same for the connection alone. Where streams stand still, half a window may never come together: then at once.
     pub(super) fn release_connection(&mut self, bytes: u32) {
         self.owed = self.owed.saturating_add(bytes);
-        if self.owed > 0 && self.owed >= self.limits.connection_window.div_ceil(2) {
+        let half = self.limits.connection_window.div_ceil(2);
+        if self.owed > 0 && (self.owed >= half || self.receive_window <= i64::from(half)) {
             self.receive_window += i64::from(self.owed);
             frame::window_update(0, self.owed, &mut self.out);
             self.owed = 0;

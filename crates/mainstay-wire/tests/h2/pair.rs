@@ -1,6 +1,6 @@
 //! Two of our ends against each other.
 
-use mainstay_wire::h2::{Code, Limits, Role};
+use mainstay_wire::h2::{Code, Limits, Opens, Role};
 
 use super::support::{End, carry, fields, request};
 
@@ -100,6 +100,47 @@ fn the_connection_s_window_is_shared() {
     carry(&mut client, &mut server, usize::MAX);
     assert!(client.seen.contains(&"window 0".to_owned()));
     assert_eq!(client.connection.room(ids[1]), 54_465);
+}
+
+/// Streams of which nothing goes on keep so much of the connection's window for good.
+fn beside_stuck_streams(stuck: usize, limits: Limits) -> usize {
+    let (mut client, mut server) = pair(limits);
+    carry(&mut client, &mut server, usize::MAX);
+    server.releases = false;
+    let mut open = || {
+        let id = client.connection.open(false).unwrap();
+        assert!(client.connection.headers(id, request(&[]).iter(), false));
+        id
+    };
+    let (ids, moving): (Vec<u32>, u32) = ((0..stuck).map(|_| open()).collect(), open());
+    for id in ids {
+        assert_eq!(client.connection.data(id, &[b'x'; 10_000], false), 10_000);
+        carry(&mut client, &mut server, usize::MAX);
+    }
+    let mut sent = 0;
+    while sent < 200_000 {
+        let more = client.connection.data(moving, &[b'x'; 1000], false);
+        if more == 0 {
+            break;
+        }
+        sent += more;
+        carry(&mut client, &mut server, usize::MAX);
+        server.connection.release(moving, more);
+        carry(&mut client, &mut server, usize::MAX);
+    }
+    sent
+}
+
+#[test]
+fn streams_that_stand_still_stop_no_other() {
+    let limits = Limits { stream_window: 10_000, connection_window: 65_535, ..Limits::default() };
+    for stuck in [0, 4, 6] {
+        assert_eq!(beside_stuck_streams(stuck, limits), 200_000, "{stuck}");
+    }
+    let limits = Limits { connection_opens: Opens::OnReceipt, ..limits };
+    for stuck in [0, 6, 100] {
+        assert_eq!(beside_stuck_streams(stuck, limits), 200_000, "{stuck}");
+    }
 }
 
 #[test]

@@ -309,7 +309,7 @@ impl Inner for Handle {
             && (carrier.room() == 0 || carrier.with(|connection| connection.room(call.id.get())) == 0);
         if waits {
             call.starved.set(true);
-            carrier.starve();
+            carrier.starve(call.id.get());
             call.keep_waker(cx);
             return Poll::Pending;
         }

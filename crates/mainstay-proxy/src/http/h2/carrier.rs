@@ -1,6 +1,7 @@
 //! What carries one end of a connection: its frames in, its frames out.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::io::IoSlice;
 use std::task::{Context, Poll, Waker};
 
@@ -13,8 +14,8 @@ pub(super) struct Carrier {
     waker: RefCell<Option<Waker>>,
     /// Whether the task has its turn just now.
     busy: Cell<bool>,
-    /// Whether a stream waits for room.
-    starved: Cell<bool>,
+    /// Streams that wait for room.
+    starved: RefCell<Starved>,
     /// Whether nothing is read for the moment.
     holds_back: Cell<bool>,
     /// Where heads are composed.
@@ -30,13 +31,41 @@ pub(super) enum Over {
     Ended(Ended),
 }
 
+/// Streams that wait for room, each once.
+#[derive(Default)]
+struct Starved {
+    order: Vec<u32>,
+    /// Those that still do.
+    known: HashSet<u32>,
+}
+
+impl Starved {
+    fn add(&mut self, id: u32) {
+        if self.order.len() > 2 * self.known.len() + SPARE {
+            self.order.retain(|id| self.known.contains(id));
+        }
+        if self.known.insert(id) {
+            self.order.push(id);
+        }
+    }
+
+    fn take(&mut self) -> Vec<u32> {
+        let mut order = std::mem::take(&mut self.order);
+        order.retain(|id| self.known.remove(id));
+        if !order.is_empty() {
+            order.rotate_left(1);
+        }
+        order
+    }
+}
+
 impl Carrier {
     pub(super) fn new(connection: Connection) -> Self {
         Self {
             connection: RefCell::new(connection),
             waker: RefCell::default(),
             busy: Cell::new(false),
-            starved: Cell::new(false),
+            starved: RefCell::default(),
             holds_back: Cell::new(false),
             scratch: RefCell::default(),
         }
@@ -68,13 +97,19 @@ impl Carrier {
     }
 
     /// Notes that a stream waits for room.
-    pub(super) fn starve(&self) {
-        self.starved.set(true);
+    pub(super) fn starve(&self, id: u32) {
+        self.starved.borrow_mut().add(id);
     }
 
-    /// Whether streams wait for room; they are to be told that there may be some, and to say so again if not enough.
-    pub(super) fn feeds(&self) -> bool {
-        self.starved.take()
+    /// A stream is gone, and waits for nothing any more.
+    pub(super) fn forget(&self, id: u32) {
+        self.starved.borrow_mut().known.remove(&id);
+    }
+
+    /// Streams that wait for room. They are to be told in this order that there may be some, and to say so again if it was not
+    /// enough: who was first comes last the next time, since the first may take all.
+    pub(super) fn starved(&self) -> Vec<u32> {
+        self.starved.borrow_mut().take()
     }
 
     /// Gives the task a turn.
@@ -247,5 +282,7 @@ impl Carrier {
 const MOST_OUT: usize = 64 * 1024;
 /// Reads in a row before others have their turn.
 const ROUNDS: usize = 4;
+/// Streams that may be noted and gone before the note is cleared.
+const SPARE: usize = 64;
 /// A connection whose peer has taken everything owns no more than this.
 const LARGEST_IDLE: usize = 16 * 1024;

@@ -311,7 +311,7 @@ impl Inner for Handle {
             && (carrier.room() == 0 || carrier.with(|connection| connection.room(exchange.id)) == 0);
         if waits {
             exchange.starved.set(true);
-            carrier.starve();
+            carrier.starve(exchange.id);
             exchange.keep_waker(cx);
             return Poll::Pending;
         }

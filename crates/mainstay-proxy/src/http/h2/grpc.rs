@@ -20,9 +20,10 @@ impl Status {
     /// What an answer of Mainstay's own with this status of HTTP is to a call, by the reason the access log gives.
     pub(in crate::http) fn of(status: u16, reason: &str) -> Self {
         match (status, reason) {
-            (_, "queue_full" | "hold_full") | (413 | 431, _) => Self::RESOURCE_EXHAUSTED,
+            (_, "queue_full" | "hold_full" | "body_too_large") | (413 | 431, _) => Self::RESOURCE_EXHAUSTED,
             (_, "deadline") => Self::DEADLINE_EXCEEDED,
-            (400, _) => Self::INTERNAL,
+            // A call that is wrong may not be repeated as if it only had bad luck.
+            (_, "forbidden_trailer") | (400, _) => Self::INTERNAL,
             (401, _) => Self::UNAUTHENTICATED,
             (403, _) => Self::PERMISSION_DENIED,
             (404, _) => Self::UNIMPLEMENTED,

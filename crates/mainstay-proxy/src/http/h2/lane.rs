@@ -74,7 +74,7 @@ impl Lane {
         let left = bytes.get(sent..).unwrap_or_default();
         if !left.is_empty() {
             self.held.set(Some(Box::new(Held { bytes: left.to_vec(), end })));
-            way.to.0.starve();
+            way.to.0.starve(way.to.1);
         }
         sent
     }
@@ -87,7 +87,7 @@ impl Lane {
             held.bytes.drain(..sent);
             held.end = end;
             self.held.set(Some(held));
-            way.to.0.starve();
+            way.to.0.starve(way.to.1);
         }
         sent
     }

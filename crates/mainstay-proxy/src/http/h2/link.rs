@@ -12,7 +12,7 @@ use mainstay_io::stream::Stream;
 use mainstay_io::timer::{Interrupt, Slot};
 use mainstay_wire::h1;
 use mainstay_wire::h2::hpack::ListLimits;
-use mainstay_wire::h2::{ById, Code, Connection, Event, Limits, Role};
+use mainstay_wire::h2::{ById, Code, Connection, Event, Limits, Opens, Role};
 
 use super::call::{Call, Fate};
 use super::carrier::{Carrier, Over};
@@ -150,6 +150,7 @@ impl Link {
             list: ListLimits { size: h1::MOST_HEAD, fields: h1::MOST_FIELDS },
             block: h1::MOST_HEAD,
             connection_window: CONNECTION_WINDOW,
+            connection_opens: Opens::OnReceipt,
             ..Limits::default()
         };
         let link = Rc::new(Self {
@@ -189,6 +190,7 @@ impl Link {
 
     /// A request is no more.
     pub(super) fn forget(&self, id: u32) {
+        self.carrier.forget(id);
         let mut calls = self.calls.borrow_mut();
         if calls.remove(&id).is_some() && calls.is_empty() {
             self.idle_since.set(clock::now());
@@ -263,8 +265,10 @@ impl Link {
 
     /// There may be room again for whoever waits for it.
     fn feed(&self) {
-        if self.carrier.feeds() {
-            self.all().iter().for_each(Carried::has_room);
+        for id in self.carrier.starved() {
+            if let Some(carried) = self.find(id) {
+                carried.has_room();
+            }
         }
     }
 

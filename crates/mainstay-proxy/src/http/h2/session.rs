@@ -392,6 +392,7 @@ impl Session {
 
     /// A stream is no more.
     pub(super) fn forget(&self, id: u32) {
+        self.carrier.forget(id);
         let mut streams = self.streams.borrow_mut();
         if streams.remove(&id).is_some() && streams.is_empty() {
             self.idle_since.set(clock::now());
@@ -436,8 +437,10 @@ impl Session {
 
     /// There may be room again for whoever waits for it.
     fn feed(&self) {
-        if self.carrier.feeds() {
-            self.all().iter().for_each(Served::has_room);
+        for id in self.carrier.starved() {
+            if let Some(served) = self.find(id) {
+                served.has_room();
+            }
         }
     }
 

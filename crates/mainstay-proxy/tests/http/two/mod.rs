@@ -9,3 +9,4 @@ mod kit;
 mod lost;
 mod raw;
 mod relay;
+mod shares;
