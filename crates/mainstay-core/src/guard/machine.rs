@@ -26,6 +26,8 @@ pub struct Machine {
     hand_over: Option<Name>,
     leaving: Leaving,
     finished: Option<Ending>,
+    /// Starts in a row that came too late.
+    late: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +81,7 @@ impl Machine {
             hand_over: None,
             leaving: Leaving::No,
             finished: None,
+            late: 0,
         }
     }
 
@@ -92,6 +95,7 @@ impl Machine {
                 }
             }
             Event::Started => {
+                self.late = 0;
                 // Also when it has been frozen meanwhile.
                 if let State::Running(Running { part: Part::Child(wellness), .. }) = &mut self.state {
                     wellness.started();
@@ -358,7 +362,9 @@ impl Machine {
             _ => None,
         };
         let next = match (&running.part, running.end) {
-            (_, End::No) if ending == Ending::Unstarted => Next::Later { tenure: running.tenure },
+            (_, End::No) if ending == Ending::Unstarted && !self.is_ever_late() => {
+                Next::Later { tenure: running.tenure }
+            }
             (Part::Before { .. }, End::No) if ending == Ending::Code(0) => match held {
                 Some(permit) if !self.leaves() => return self.run_child(permit, now, actions),
                 _ => Next::Settle,
@@ -384,6 +390,12 @@ impl Machine {
         }
     }
 
+    /// A start came too late. Whether that was so too often: another may be faster.
+    fn is_ever_late(&mut self) -> bool {
+        self.late = self.late.saturating_add(1);
+        self.late > MOST_LATE && matches!(self.rules.finish, Finish::Restart(_))
+    }
+
     fn settle(&mut self, next: Next, now: Moment) {
         self.state = State::Idle;
         if let Next::Later { tenure } = next {
@@ -401,3 +413,5 @@ impl Machine {
 
 /// Before what could not be started in time is tried again: each try costs a process, of a machine that is slow already.
 const LATER: Duration = Duration::from_millis(100);
+/// Starts in a row that may come too late before that counts as a failure.
+const MOST_LATE: u32 = 20;

@@ -169,6 +169,20 @@ fn what_could_not_be_started_in_time_did_not_fail() {
 }
 
 #[test]
+fn who_is_ever_late_gives_up() {
+    let once = RestartRule { times: 0, within: millis(10_000), backoff: millis(10) };
+    let mut bench = Bench::new(Rules { finish: Finish::Restart(once), ..rules() });
+    bench.hold(1, 60_000, 60_000, "run child 60000 60000", ChildState::Starting);
+    for late in 1..=20 {
+        bench.check(Event::Ended(Ending::Unstarted), "", ChildState::Gone);
+        assert_eq!(bench.wish(), "");
+        bench.next(1000 + 100 * late, "run child 60000 60000", ChildState::Starting);
+    }
+    bench.check(Event::Ended(Ending::Unstarted), "", ChildState::Gone);
+    assert!(bench.wish().starts_with("hand over: the child was not started"), "{}", bench.wish());
+}
+
+#[test]
 fn only_the_same_tenure_is_thawed() {
     let mut bench = Bench::ready(rules());
     bench.order(
