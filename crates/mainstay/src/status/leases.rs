@@ -71,9 +71,7 @@ fn why(lease: &Lease) -> Vec<String> {
     if !lease.members.iter().any(guards) && lease.fresh && has_begun {
         why.push("nobody guards it".to_owned());
     }
-    // What this member's own former life left behind is seen no more.
-    let lives = |member: &Member| member.state != "gone" && member.ago_s * 3.0 < lease.ttl_s.max(3.0);
-    if has_begun && lease.members.iter().any(|it| it.name == lease.me && !it.own && lives(it)) {
+    if has_begun && lease.members.iter().any(|it| it.name == lease.me && !it.own && it.state != "gone") {
         why.push(format!("ANOTHER MEMBER IS CALLED {} AS WELL: give each a name of its own", lease.me));
     }
     if let Some(child) = &lease.child {
