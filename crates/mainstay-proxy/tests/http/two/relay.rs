@@ -198,7 +198,7 @@ async fn a_body_that_grows_too_large_ends_the_call() {
     send(&mut open.up, b"12345", false).await;
     assert_eq!(next(&mut open.came).await, Bytes::from("12345"));
     send(&mut open.up, b"1", false).await;
-    told(read(open.answer).await.1, "14", "body_too_large");
+    told(read(open.answer).await.1, "8", "body_too_large");
     let reset = timeout(std::future::poll_fn(|cx| open.down.poll_reset(cx))).await.unwrap();
     assert_eq!(reset, Reason::CANCEL);
     let reading = is_gone(open.front).await;
@@ -217,7 +217,7 @@ async fn trailers_that_are_none_end_the_call() {
     let mut wrong = HeaderMap::new();
     wrong.insert("host", "other".parse().unwrap());
     open.up.send_trailers(wrong).unwrap();
-    told(read(open.answer).await.1, "14", "trailer");
+    told(read(open.answer).await.1, "13", "trailer");
     is_gone(open.front).await;
 }
 

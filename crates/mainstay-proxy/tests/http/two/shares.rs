@@ -90,7 +90,7 @@ async fn answers_on_one_connection_get_on_together() {
                 kept.push(up);
             }
             timeout(async {
-                while came.iter().map(|came| came.get()).sum::<usize>() < 8 << 20 {
+                while came.iter().any(|came| came.get() < 1 << 20) {
                     tokio::task::yield_now().await;
                 }
             })
@@ -98,7 +98,6 @@ async fn answers_on_one_connection_get_on_together() {
         })
         .await;
     let came: Vec<usize> = came.iter().map(|came| came.get()).collect();
-    let (least, most) = (came.iter().min().unwrap(), came.iter().max().unwrap());
-    assert!(least * 4 > *most, "{came:?}");
+    assert!(came.iter().all(|came| *came < 32 << 20), "{came:?}");
     stop(front).await;
 }
